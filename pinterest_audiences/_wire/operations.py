@@ -1,0 +1,138 @@
+"""Each call of the API as data: the one place that knows methods and paths.
+
+To add an endpoint is to add a row here, a model and a method on the clients; nothing else changes.
+Source of every row: Pinterest's API description (``x-ratelimit-category`` and ``security`` too).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+from attrs import evolve, field, frozen
+
+from pinterest_audiences.errors import ConfigurationError
+from pinterest_audiences.models import CustomerList, Page
+
+__all__ = [
+    "CUSTOMER_LISTS_CREATE",
+    "CUSTOMER_LISTS_GET",
+    "CUSTOMER_LISTS_LIST",
+    "CUSTOMER_LISTS_UPDATE",
+    "Call",
+    "Operation",
+]
+
+T = TypeVar("T")
+
+# "string, ^\d+$, maxLength 18" for every id of the description.
+_ID = re.compile(r"[0-9]{1,18}")
+
+
+@frozen
+class Operation(Generic[T]):
+    """One operation of the API.
+
+    Attributes:
+        name: The client's method.
+        method: The HTTP method.
+        path: Below the base URL, with the ids to fill in.
+        category: The rate category it is counted in.
+        scope: The OAuth scope it needs.
+        repeatable: Whether sending it twice does what sending it once does, so that it may be
+            sent again when nobody knows whether it arrived.
+        answer: The model of its answer.
+    """
+
+    name: str
+    method: str
+    path: str
+    category: str
+    scope: str
+    repeatable: bool
+    answer: type[T]
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything at Pinterest."""
+        return self.method != "GET"
+
+    def call(
+        self,
+        ids: Mapping[str, str | int],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Call[T]:
+        """Fill in the ids.
+
+        Raises:
+            ConfigurationError: An id is not a string of 1 to 18 digits.
+        """
+        path = self.path.format_map({name: _checked_id(name, value) for name, value in ids.items()})
+        return Call(self, path, query or {}, body)
+
+
+@frozen
+class Call(Generic[T]):
+    """One operation with everything that its request is made of."""
+
+    operation: Operation[T]
+    path: str
+    query: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+
+    def with_query(self, **more: str) -> Call[T]:
+        """Return the same call with more in its query."""
+        return evolve(self, query={**self.query, **more})
+
+
+def _checked_id(name: str, value: object) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _ID.fullmatch(text):
+        raise ConfigurationError(
+            f"{name}: a string of 1 to 18 digits is needed, as Pinterest shows it"
+        )
+    return text
+
+
+_LISTS = "/ad_accounts/{ad_account_id}/customer_lists"
+_LIST = _LISTS + "/{customer_list_id}"
+
+CUSTOMER_LISTS_CREATE = Operation(
+    name="customer_lists_create",
+    method="POST",
+    path=_LISTS,
+    category="ads_write",
+    scope="ads:write",
+    repeatable=False,  # no idempotency key and no unique names: twice makes two lists
+    answer=CustomerList,
+)
+CUSTOMER_LISTS_LIST = Operation(
+    name="customer_lists_list",
+    method="GET",
+    path=_LISTS,
+    category="ads_read",
+    scope="ads:read",
+    repeatable=True,
+    answer=Page[CustomerList],
+)
+CUSTOMER_LISTS_GET = Operation(
+    name="customer_lists_get",
+    method="GET",
+    path=_LIST,
+    category="ads_read",
+    scope="ads:read",
+    repeatable=True,
+    answer=CustomerList,
+)
+CUSTOMER_LISTS_UPDATE = Operation(
+    name="customer_lists_update",
+    method="PATCH",
+    path=_LIST,
+    category="ads_write",
+    scope="ads:write",
+    repeatable=True,  # ADD and REMOVE act on a set; only the counters count twice
+    answer=CustomerList,
+)

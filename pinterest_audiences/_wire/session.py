@@ -1,0 +1,296 @@
+"""The one request loop: budget, token, request, decision. The only module that knows httpx."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import platform
+import ssl
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+from anyio.lowlevel import current_token
+from attrs import define
+
+from pinterest_audiences._version import __version__
+from pinterest_audiences._wire import answers, retry
+from pinterest_audiences._wire.ratelimit import BudgetSpentError, RateBudget
+from pinterest_audiences.errors import (
+    CallError,
+    ClientClosedError,
+    RateLimitError,
+    RequestTimeoutError,
+    TransportError,
+    WrongEventLoopError,
+)
+
+if TYPE_CHECKING:
+    from pinterest_audiences._wire.answers import Answer
+    from pinterest_audiences._wire.clock import Clock
+    from pinterest_audiences._wire.operations import Call
+    from pinterest_audiences._wire.retry import Failure, RetryPolicy
+    from pinterest_audiences._wire.settings import BaseURL
+    from pinterest_audiences.auth import Token, TokenSource
+
+__all__ = ["Session"]
+
+T = TypeVar("T")
+logger = logging.getLogger("pinterest_audiences")
+
+_CONNECT_TIMEOUT = 5.0
+_POOL = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+# These end before a byte of the request has left.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_USER_AGENT = (
+    f"pinterest-audiences/{__version__} python/{platform.python_version()}"
+    f" httpx/{httpx.__version__}"
+)
+
+
+@define
+class _Progress:
+    """How far one call has come over its attempts."""
+
+    call: Call[Any]
+    attempts: int = 0
+    maybe_applied: bool = False
+    refreshed: bool = False
+
+    def note(self, failure: Failure) -> None:
+        if failure.maybe_done and self.call.operation.changes:
+            self.maybe_applied = True
+
+
+class Session:
+    """Sends calls, each until it has an answer or an error."""
+
+    def __init__(
+        self,
+        *,
+        base_url: BaseURL,
+        tokens: TokenSource,
+        timeout: float | None,
+        policy: RetryPolicy,
+        transport: httpx.AsyncBaseTransport | None,
+        clock: Clock,
+    ) -> None:
+        self._base_url = base_url.text
+        self._tokens = tokens
+        self._policy = policy
+        self._clock = clock
+        self._budget = RateBudget(clock.monotonic, clock.sleep, policy.max_wait)
+        connect = _CONNECT_TIMEOUT if timeout is None else min(timeout, _CONNECT_TIMEOUT)
+        self._extensions = {"timeout": httpx.Timeout(timeout, connect=connect).as_dict()}
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            verify=_trusted_context() if base_url.secure and transport is None else _no_context(),
+            # Plain http is for this machine only; a proxy of the environment would miss it.
+            trust_env=base_url.secure,
+            limits=_POOL,
+            follow_redirects=False,  # a redirect could carry the token to another host
+        )
+        self._closed = False
+        self._loop: object = None
+
+    async def aclose(self) -> None:
+        """Close the connections; a second time does nothing.
+
+        Raises:
+            WrongEventLoopError: They belong to another event loop.
+        """
+        if not self._closed:
+            self._check_loop()
+            self._closed = True
+            await self._http.aclose()
+
+    def check_usable(self) -> None:
+        """Refuse a client that is closed or away from its event loop."""
+        if self._closed:
+            raise ClientClosedError("this client is closed; make a new one")
+        self._check_loop()
+
+    async def send(self, call: Call[T]) -> T:
+        """Send one call until it succeeds or there is no sense in trying again.
+
+        Raises:
+            CallError: It failed; which kind tells why.
+            ClientClosedError: The client has been closed.
+            WrongEventLoopError: The client belongs to another event loop.
+        """
+        self.check_usable()
+        progress = _Progress(call)
+        while True:
+            try:
+                answer, token = await self._exchange(progress)
+            except httpx.RequestError as error:
+                failure = retry.after_broken_connection(never_sent=isinstance(error, _NEVER_SENT))
+                progress.note(failure)
+                problem: CallError = _transport_error(progress, error)
+                await self._wait_or_raise(progress, failure, problem, cause=error)
+                continue
+            if answer.ok:
+                return answers.decode(call, answer, attempts=progress.attempts)
+            if await self._refreshed(progress, answer, token):
+                continue
+            failure = answers.judge(answer, self._clock.time())
+            progress.note(failure)
+            problem = answers.error(
+                call,
+                answer,
+                failure,
+                attempts=progress.attempts,
+                maybe_applied=progress.maybe_applied,
+                token=token.value,
+            )
+            await self._wait_or_raise(progress, failure, problem)
+
+    async def _exchange(self, progress: _Progress) -> tuple[Answer, Token]:
+        """Send one request when the budget has room, and read its answer."""
+        category = progress.call.operation.category
+        try:
+            await self._budget.acquire(category)
+        except BudgetSpentError as spent:
+            raise _unsent(progress, spent.seconds) from None
+        try:
+            token = await self._tokens.get()
+            progress.attempts += 1
+            started = self._clock.monotonic()
+            response = await self._http.send(self._request(progress.call, token))
+        finally:
+            self._budget.release(category)
+        answer = answers.read(response.status_code, response.headers, response.content)
+        self._budget.learn(
+            category, answer.headers, now=self._clock.time(), success=response.is_success
+        )
+        logger.debug(
+            "%s: attempt %d: %d in %.0f ms (request id %s)",
+            progress.call.operation.name,
+            progress.attempts,
+            answer.status,
+            (self._clock.monotonic() - started) * 1000,
+            answer.request_id,
+        )
+        return answer, token
+
+    def _request(self, call: Call[T], token: Token) -> httpx.Request:
+        url = self._base_url + call.path
+        if call.query:
+            url += "?" + urlencode(call.query, quote_via=quote, safe="")
+        headers = [
+            ("Authorization", f"Bearer {token.value}"),
+            ("Accept", "application/json"),
+            ("Accept-Encoding", "gzip, deflate"),
+            ("User-Agent", _USER_AGENT),
+        ]
+        if call.body is not None:
+            headers.append(("Content-Type", "application/json"))
+        return httpx.Request(
+            call.operation.method,
+            url,
+            headers=headers,
+            content=call.body,
+            extensions=self._extensions,
+        )
+
+    async def _refreshed(self, progress: _Progress, answer: Answer, token: Token) -> bool:
+        """Get a new token if the old one was refused, once a call; tell whether there is one."""
+        if progress.refreshed or not answers.token_expired(answer):
+            return False
+        progress.refreshed = True
+        return await self._tokens.refresh(token) != token
+
+    async def _wait_or_raise(
+        self,
+        progress: _Progress,
+        failure: Failure,
+        problem: CallError,
+        *,
+        cause: Exception | None = None,
+    ) -> None:
+        wait = retry.next_wait(
+            failure,
+            repeatable=progress.call.operation.repeatable,
+            attempts=progress.attempts,
+            policy=self._policy,
+            chance=self._clock.random(),
+        )
+        if failure.rate_limited:
+            # The next acquire sits it out, for every call of the category and not only this one.
+            pause = wait if wait is not None else failure.told_wait
+            self._budget.pause(progress.call.operation.category, pause or 0.0)
+        if wait is None:
+            raise problem from cause
+        logger.debug("%s: trying again in %.2f s", progress.call.operation.name, wait)
+        if not failure.rate_limited:
+            await self._clock.sleep(wait)
+
+    def _check_loop(self) -> None:
+        loop = (os.getpid(), current_token())
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop != loop:
+            raise WrongEventLoopError(
+                "this client was first used in another event loop or process, which its"
+                " connections belong to; make one client in each"
+            )
+
+
+def _transport_error(progress: _Progress, error: httpx.RequestError) -> TransportError:
+    timed_out = isinstance(error, httpx.TimeoutException)
+    done = "; it may have been done all the same" if progress.maybe_applied else ""
+    call = progress.call
+    return (RequestTimeoutError if timed_out else TransportError)(
+        f"{call.operation.name}: {_what_failed(error)} ({progress.attempts} attempts){done}",
+        operation=call.operation.name,
+        method=call.operation.method,
+        path=call.path,
+        attempts=progress.attempts,
+        maybe_applied=progress.maybe_applied,
+    )
+
+
+def _what_failed(error: httpx.RequestError) -> str:
+    """Say it in our words: a transport's own may quote anything."""
+    match error:
+        case httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return "no connection in time"
+        case httpx.TimeoutException():
+            return "no answer in time"
+        case httpx.ProxyError():
+            return "the proxy refused"
+        case httpx.ConnectError():
+            return "no connection; check base_url, the network and the certificates"
+        case httpx.DecodingError():
+            return "the answer's compression is broken"
+        case _:
+            return f"the connection broke ({type(error).__name__})"
+
+
+def _unsent(progress: _Progress, seconds: float) -> RateLimitError:
+    call = progress.call
+    error = RateLimitError(
+        status=429,
+        retry_after=seconds,
+        hint=f"not sent: the budget of {call.operation.category} is spent",
+        operation=call.operation.name,
+        method=call.operation.method,
+        path=call.path,
+        attempts=progress.attempts,
+        maybe_applied=progress.maybe_applied,
+    )
+    error.category = call.operation.category
+    return error
+
+
+@functools.cache
+def _trusted_context() -> ssl.SSLContext:
+    """Load the certificates once a process: it takes longer than many calls."""
+    return httpx.create_ssl_context()
+
+
+@functools.cache
+def _no_context() -> ssl.SSLContext:
+    """Return a context that trusts nobody, for clients that never speak TLS themselves."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,0 +1,144 @@
+"""Where access tokens come from.
+
+A :class:`TokenSource` gives the token of the moment and, when Pinterest has refused it as expired,
+a new one. The session asks for a new one at most once a call.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from typing import Protocol, runtime_checkable
+
+import anyio
+from attrs import field, frozen
+
+from pinterest_audiences.errors import ConfigurationError, TokenRefreshError
+
+__all__ = ["CallableToken", "StaticToken", "Token", "TokenSource"]
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+@frozen
+class Token:
+    """An access token. Its ``repr`` does not show the value.
+
+    Attributes:
+        value: What goes behind ``Bearer``.
+        generation: Counts up with every refresh, so that of many calls whose token expired
+            together only the first fetches a new one.
+    """
+
+    value: str = field(repr=False)
+    generation: int = 0
+
+
+@runtime_checkable
+class TokenSource(Protocol):
+    """Anything that gives access tokens; hand one to a client as its ``access_token``."""
+
+    async def get(self) -> Token:
+        """Return the token of the moment.
+
+        Raises:
+            TokenRefreshError: There is none.
+        """
+        ...
+
+    async def refresh(self, seen: Token) -> Token:
+        """Return a newer token than the one that was refused, or that same one if there is none.
+
+        Args:
+            seen: The token that Pinterest refused.
+
+        Raises:
+            TokenRefreshError: A new one could not be had.
+        """
+        ...
+
+
+class StaticToken:
+    """One token that never changes.
+
+    Args:
+        value: The access token: printable ASCII without spaces or line breaks.
+
+    Raises:
+        ConfigurationError: It is empty, or holds something that no token holds.
+    """
+
+    def __init__(self, value: str) -> None:
+        self._token = Token(checked_token(value))
+
+    async def get(self) -> Token:
+        """Return it."""
+        return self._token
+
+    async def refresh(self, seen: Token) -> Token:  # noqa: ARG002 - the protocol's
+        """Return the same token: there is no other."""
+        return self._token
+
+
+class CallableToken:
+    """Tokens from a function, called at first use and whenever Pinterest refuses the last one.
+
+    Args:
+        fetch: Returns an access token, or an awaitable of one. It runs in the event loop, so
+            what takes time should be awaitable.
+
+    Example:
+        >>> source = CallableToken(lambda: "pina_from_a_vault")
+        >>> import anyio
+        >>> anyio.run(source.get)
+        Token(generation=1)
+    """
+
+    def __init__(self, fetch: Callable[[], str | Awaitable[str]]) -> None:
+        self._fetch = fetch
+        self._token: Token | None = None
+        self._lock = anyio.Lock()
+
+    async def get(self) -> Token:
+        """Return the last token, or fetch the first.
+
+        Raises:
+            TokenRefreshError: The function failed, or returned something that is no token.
+        """
+        return self._token or await self.refresh(Token("", 0))
+
+    async def refresh(self, seen: Token) -> Token:
+        """Fetch a new token, once for all who saw the same one refused.
+
+        Raises:
+            TokenRefreshError: The function failed, or returned something that is no token.
+        """
+        async with self._lock:
+            if self._token is None or self._token.generation <= seen.generation:
+                self._token = Token(await self._fetched(), seen.generation + 1)
+            return self._token
+
+    async def _fetched(self) -> str:
+        try:
+            value = self._fetch()
+            return checked_token(await value if inspect.isawaitable(value) else value)
+        except Exception as error:
+            raise TokenRefreshError(
+                status=401,
+                operation="access_token",
+                hint=f"the function that gives the token failed with {type(error).__name__}",
+            ) from error
+
+
+def checked_token(value: object) -> str:
+    """Return the token if it can be one.
+
+    Raises:
+        ConfigurationError: It cannot; the text does not show it.
+    """
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise ConfigurationError(
+            "access_token: printable ASCII without spaces or line breaks is needed"
+        )
+    return value

@@ -1,0 +1,23 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", deadline=None, print_blob=True)
+settings.load_profile("suite")
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run each asynchronous test on both event loops."""
+    backend: str = request.param
+    return backend
+
+
+@pytest.fixture(autouse=True)
+def _no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the developer's own tokens and addresses out of the tests."""
+    for name in ("PINTEREST_ACCESS_TOKEN", "PINTEREST_API_URI"):
+        monkeypatch.delenv(name, raising=False)
