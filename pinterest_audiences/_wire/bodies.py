@@ -1,8 +1,8 @@
-"""Request bodies of the customer-list calls, as bytes.
+"""Request bodies of the customer-list calls, in pieces that are sent one after the other.
 
 The record string can be a megabyte, and most of it is hexadecimal: it never goes through a JSON
-encoder. It is searched for the few bytes that JSON or Pinterest could not take, and put in as it
-is.
+encoder. It is searched for the few bytes that JSON or Pinterest could not take, and is a piece of
+its own, so that it is not copied either.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def create_body(
     is_nca: bool | None,
     records: str | Iterable[str] | None,
     records_v2: Iterable[RecordRow] | None,
-) -> bytes:
+) -> tuple[bytes, ...]:
     """Make the body of ``customer_lists/create``.
 
     Raises:
@@ -59,7 +59,7 @@ def update_body(
     operation_type: OperationType | str,
     records: str | Iterable[str] | None,
     records_v2: Iterable[RecordRow] | None,
-) -> bytes:
+) -> tuple[bytes, ...]:
     """Make the body of ``customer_lists/update``.
 
     Raises:
@@ -82,20 +82,20 @@ def _body(
     head: dict[str, JSON],
     records: str | Iterable[str] | None,
     records_v2: Iterable[RecordRow] | None,
-) -> bytes:
+) -> tuple[bytes, ...]:
     if (records is None) == (records_v2 is None):
         raise RecordError("exactly one of records and records_v2 is needed")
     start = json.dumps(head, separators=(",", ":"))[:-1].encode()
     if records is not None:
-        return b"".join((start, b',"records":"', _record_string(records), b'"}'))
+        return start + b',"records":"', _record_string(records), b'"}'
     rows = json.dumps(_rows(records_v2 or ()), separators=(",", ":")).encode()
-    return b"".join((start, b',"records_v2":', rows, b"}"))
+    return start + b',"records_v2":', rows, b"}"
 
 
 def _record_string(records: str | Iterable[str]) -> bytes:
     if isinstance(records, str):
         text = records
-        empty = text.startswith(",") or text.endswith(",") or ",," in text
+        empty = text.startswith(",") or text.endswith(",")
     else:
         text, empty = _joined(records)
     if not text:

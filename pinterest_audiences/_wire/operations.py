@@ -63,7 +63,7 @@ class Operation(Generic[T]):
         ids: Mapping[str, str | int],
         *,
         query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: tuple[bytes, ...] | None = None,
     ) -> Call[T]:
         """Fill in the ids.
 
@@ -81,7 +81,7 @@ class Call(Generic[T]):
     operation: Operation[T]
     path: str
     query: Mapping[str, str] = field(repr=False)
-    body: bytes | None = field(repr=False)
+    body: tuple[bytes, ...] | None = field(repr=False)
 
     def with_query(self, **more: str) -> Call[T]:
         """Return the same call with more in its query."""

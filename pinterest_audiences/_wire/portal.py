@@ -1,23 +1,25 @@
 """The event-loop thread behind the blocking client.
 
-One daemon thread a client, started by the first call. It is not ``start_blocking_portal``: a portal
-of that kind that is never exited hangs the interpreter at its end. Here a finalizer stops the
-thread when the client is closed, collected, or left to the end of the process; in a forked child,
-where the thread does not exist, it does nothing.
+One daemon thread a client, started by the first call. It is not anyio's own portal, for three
+reasons that were measured: a portal left open hangs the interpreter at its end; Ctrl-C while a call
+is handed over leaves it running; and handing over takes two crossings instead of one.
+
+A finalizer stops the thread when the client is collected or left to the end of the process; in a
+forked child, where the thread does not exist, it does nothing.
 """
 
 from __future__ import annotations
 
+import asyncio  # the loop of this thread; nothing else in the package may know which one runs
 import os
 import threading
 import warnings
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import TypeVar, TypeVarTuple
 
 import anyio
-from anyio.from_thread import BlockingPortal
 from attrs import frozen
 
 from pinterest_audiences.errors import ClientClosedError, WrongEventLoopError
@@ -26,6 +28,7 @@ __all__ = ["Portal"]
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
+Cleanup = Callable[[], Coroutine[object, object, None]]
 
 _PATIENCE = 10.0  # seconds for connections to close before the thread is left to itself
 
@@ -34,9 +37,18 @@ _PATIENCE = 10.0  # seconds for connections to close before the thread is left t
 class _Loop:
     """A running event-loop thread."""
 
-    portal: BlockingPortal
+    loop: asyncio.AbstractEventLoop
+    stopped: anyio.Event
     thread: threading.Thread
     pid: int
+
+    def stop(self) -> None:
+        """Cancel what runs, clean up and end the thread."""
+        try:
+            self.loop.call_soon_threadsafe(self.stopped.set)
+        except RuntimeError:  # it has ended by itself
+            return
+        self.thread.join(_PATIENCE)
 
 
 class Portal:
@@ -46,9 +58,9 @@ class Portal:
         cleanup: Awaited in the loop before the thread ends.
     """
 
-    def __init__(self, cleanup: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, cleanup: Cleanup) -> None:
         self._cleanup = cleanup
-        self._starting = threading.Lock()
+        self._lock = threading.Lock()  # a call is handed over before the stop, or not at all
         self._loop: _Loop | None = None
         self._finalizer: weakref.finalize[..., Portal] | None = None
         self._closed = False
@@ -68,22 +80,20 @@ class Portal:
                 "a blocking call inside the client's own event loop would wait for itself"
             )
 
-    def call(self, function: Callable[[*Args], Awaitable[T]], /, *args: *Args) -> T:
+    def call(self, function: Callable[[*Args], Coroutine[object, object, T]], /, *args: *Args) -> T:
         """Run a coroutine function in the loop and wait for what it returns.
 
         Whatever interrupts the waiting, like Ctrl-C, cancels the function too.
         """
         self.check_usable()
-        loop = self._loop or self._start()
-        try:
-            future = loop.portal.start_task_soon(function, *args)
-        except RuntimeError:  # closed by another thread since the check
+        with self._lock:
             self.check_usable()
-            raise
+            loop = (self._loop or self._start()).loop
+            future = asyncio.run_coroutine_threadsafe(function(*args), loop)
         try:
             return future.result()
         except CancelledError:
-            self.check_usable()
+            self.check_usable()  # closed by another thread
             raise
         except BaseException:
             future.cancel()
@@ -91,35 +101,25 @@ class Portal:
 
     def close(self) -> None:
         """Cancel what runs, clean up and end the thread; a second time does nothing."""
-        with self._starting:
-            if self._closed:
-                return
-            if self._loop is not None:
-                self.check_usable()
+        if self._closed:
+            return
+        self.check_usable()
+        with self._lock:
             self._closed = True
-        if self._loop is not None and self._finalizer is not None:
-            self._finalizer.detach()
-            _stop(self._loop)
+        if self._finalizer is not None and self._finalizer.detach() and self._loop is not None:
+            self._loop.stop()
 
     def _start(self) -> _Loop:
-        with self._starting:
-            self.check_usable()
-            if self._loop is None:
-                self._loop = _start_thread(self._cleanup)
-                self._finalizer = weakref.finalize(self, _finalize, self._loop)
-            return self._loop
+        started: Future[_Loop] = Future()
+        threading.Thread(
+            target=_run, args=(started, self._cleanup), name="pinterest_audiences", daemon=True
+        ).start()
+        self._loop = started.result()
+        self._finalizer = weakref.finalize(self, _finalize, self._loop)
+        return self._loop
 
 
-def _start_thread(cleanup: Callable[[], Awaitable[None]]) -> _Loop:
-    started: Future[BlockingPortal] = Future()
-    thread = threading.Thread(
-        target=_run, args=(started, cleanup), name="pinterest_audiences", daemon=True
-    )
-    thread.start()
-    return _Loop(started.result(), thread, os.getpid())
-
-
-def _run(started: Future[BlockingPortal], cleanup: Callable[[], Awaitable[None]]) -> None:
+def _run(started: Future[_Loop], cleanup: Cleanup) -> None:
     try:
         anyio.run(_serve, started, cleanup)
     except BaseException as error:
@@ -128,21 +128,16 @@ def _run(started: Future[BlockingPortal], cleanup: Callable[[], Awaitable[None]]
         started.set_exception(error)
 
 
-async def _serve(started: Future[BlockingPortal], cleanup: Callable[[], Awaitable[None]]) -> None:
-    try:
-        async with BlockingPortal() as portal:
-            started.set_result(portal)
-            await portal.sleep_until_stopped()
-    finally:
-        await cleanup()
-
-
-def _stop(loop: _Loop) -> None:
-    try:
-        loop.portal.start_task_soon(loop.portal.stop, True)  # noqa: FBT003 - anyio's signature
-    except RuntimeError:  # it has stopped by itself
-        return
-    loop.thread.join(_PATIENCE)
+async def _serve(started: Future[_Loop], cleanup: Cleanup) -> None:
+    stopped = anyio.Event()
+    loop = asyncio.get_running_loop()
+    started.set_result(_Loop(loop, stopped, threading.current_thread(), os.getpid()))
+    await stopped.wait()
+    calls = asyncio.all_tasks() - {asyncio.current_task()}
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await cleanup()
 
 
 def _finalize(loop: _Loop) -> None:
@@ -155,6 +150,6 @@ def _finalize(loop: _Loop) -> None:
     )
     if loop.thread is threading.current_thread():
         # Garbage is collected in any thread, and the loop cannot wait for its own end.
-        threading.Thread(target=_stop, args=(loop,), daemon=True).start()
+        loop.stopped.set()
     else:
-        _stop(loop)
+        loop.stop()

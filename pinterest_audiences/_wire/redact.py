@@ -23,7 +23,7 @@ _OURS = frozenset(
 )
 
 
-def redact(text: str, *, token: str = "", body: bytes | None = None) -> str:
+def redact(text: str, *, token: str = "", body: tuple[bytes, ...] | None = None) -> str:
     """Clean a message of Pinterest's so that it can be kept: one line, no record, no token.
 
     Args:
@@ -40,7 +40,7 @@ def redact(text: str, *, token: str = "", body: bytes | None = None) -> str:
     for shape, name in _SHAPES:
         text = shape.sub(name, text)
     if body is not None:
-        sent = set(_SENT.split(body)) - _OURS
+        sent = {word for piece in body for word in _SENT.split(piece)} - _OURS
         text = _WORD.sub(lambda m: "[sent]" if _stands_in(m[0], sent) else m[0], text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 

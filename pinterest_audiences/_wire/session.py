@@ -27,6 +27,8 @@ from pinterest_audiences.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from pinterest_audiences._wire.answers import Answer
     from pinterest_audiences._wire.clock import Clock
     from pinterest_audiences._wire.operations import Call
@@ -47,6 +49,17 @@ _USER_AGENT = (
     f"pinterest-audiences/{__version__} python/{platform.python_version()}"
     f" httpx/{httpx.__version__}"
 )
+
+
+class _Pieces(httpx.AsyncByteStream):
+    """A request body that is sent piece by piece, and again from the start when repeated."""
+
+    def __init__(self, pieces: tuple[bytes, ...]) -> None:
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
 
 
 @define
@@ -186,11 +199,12 @@ class Session:
         ]
         if call.body is not None:
             headers.append(("Content-Type", "application/json"))
+            headers.append(("Content-Length", str(sum(map(len, call.body)))))
         return httpx.Request(
             call.operation.method,
             url,
             headers=headers,
-            content=call.body,
+            content=None if call.body is None else _Pieces(call.body),
             extensions=self._extensions,
         )
 

@@ -1,0 +1,142 @@
+"""What goes into the emulator and what comes out of it: requests, responses and refusals."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Headers = tuple[tuple[str, str], ...]
+"""Names (lower case) and values of HTTP headers, in order."""
+
+
+def _lower_names(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """One HTTP request, whichever door it came through.
+
+    Attributes:
+        method: The method as it was sent; methods are case-sensitive.
+        path: The path as it was sent, still percent-encoded, without the query.
+        query: The raw query string, without the question mark.
+        headers: The headers; names are lower-cased, repeated ones joined with ", ".
+        body: The whole body.
+    """
+
+    method: str
+    path: str
+    query: str = attrs.field(default="", repr=False)
+    headers: Mapping[str, str] = attrs.field(
+        factory=dict[str, str], repr=False, converter=_lower_names
+    )
+    body: bytes = attrs.field(default=b"", repr=False)
+
+    @classmethod
+    def from_wire(
+        cls, method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    ) -> Request:
+        """Build a request from the bytes on the wire, in the same way for every door.
+
+        Args:
+            method: The method of the request line.
+            target: The request target: a path with its query, or a whole URL, which a server
+                has to accept as well (RFC 9112, section 3.2.2).
+            headers: Names and values, in the order of arrival.
+            body: The whole body.
+
+        Returns:
+            The request.
+        """
+        line = target.decode("latin-1")
+        if not line.startswith("/") and "://" in line:
+            line = "/" + line.partition("://")[2].partition("/")[2]
+        path, _, query = line.partition("?")
+        merged: dict[str, str] = {}
+        for raw_name, raw_value in headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            merged[name] = f"{merged[name]}, {value}" if name in merged else value
+        return cls(
+            method=method.decode("latin-1"), path=path, query=query, headers=merged, body=body
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Response:
+    """One HTTP response.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names (lower case) and values, in order; `content-length` is among them.
+        body: The body: JSON as Pinterest sends it, empty for HEAD.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes = attrs.field(repr=False)
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header, or None when it is not there.
+
+        Args:
+            name: The name in any case.
+
+        Returns:
+            The first value under that name.
+        """
+        return next((value for key, value in self.headers if key == name.lower()), None)
+
+    def json(self) -> object:
+        """Return the decoded body.
+
+        Returns:
+            What the body says, as plain Python objects.
+        """
+        decoded: object = json.loads(self.body)
+        return decoded
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What an operation has to say, before ids and budgets are put on it.
+
+    Attributes:
+        status: The HTTP status.
+        payload: What the body will be, as plain Python objects.
+        headers: Headers of this answer alone, such as `allow`.
+    """
+
+    status: int
+    payload: Mapping[str, object]
+    headers: Headers = ()
+
+
+class ApiError(Exception):
+    """A refusal in Pinterest's form: a status, Pinterest's own code, and a message.
+
+    The message never repeats a part of a request's body, because a body is full of people.
+    """
+
+    def __init__(self, status: int, code: int, message: str, headers: Headers = ()) -> None:
+        super().__init__(message)
+        self.answer = Answer(
+            status=status, payload={"code": code, "message": message}, headers=headers
+        )
+
+
+def invalid(detail: str) -> ApiError:
+    """Return a 400 with code 1, which is how Pinterest refuses a parameter.
+
+    Args:
+        detail: What was wrong, without any value from the body.
+
+    Returns:
+        The refusal, to be raised.
+    """
+    return ApiError(400, 1, f"Invalid parameters. {detail}")

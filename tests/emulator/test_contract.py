@@ -1,0 +1,208 @@
+"""The emulator's answers, held against Pinterest's published description.
+
+The description is not part of this project. It is taken from the file that `PINTEREST_OPENAPI`
+names, or from a folder beside the repository; without either these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import jsonschema  # type: ignore[import-untyped]  # it brings no types of its own
+import pytest
+
+from pinterest_audiences.emulator import Emulator, RateLimits, RatePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pinterest_audiences.emulator import Response
+    from tests.emulator.conftest import Caller, FakeClock
+
+Json = dict[str, object]
+
+REPOSITORY = Path(__file__).parents[2]
+BESIDE = REPOSITORY.parent / "shared" / "api" / "pinterest-openapi-5.23.0-customer-lists.json"
+TEMPLATES = {
+    2: "/ad_accounts/{ad_account_id}/customer_lists",
+    3: "/ad_accounts/{ad_account_id}/customer_lists/{customer_list_id}",
+}
+
+
+def as_json_schema(node: object) -> object:
+    """Turn OpenAPI 3.0's `nullable` into JSON Schema's list of types."""
+    if isinstance(node, list):
+        return [as_json_schema(each) for each in cast("list[object]", node)]
+    if not isinstance(node, dict):
+        return node
+    turned = {key: as_json_schema(value) for key, value in cast("Json", node).items()}
+    if turned.pop("nullable", False) is True and isinstance(turned.get("type"), str):
+        turned["type"] = [turned["type"], "null"]
+    return turned
+
+
+def at(node: object, *keys: str) -> Json:
+    """Walk down into a description."""
+    for key in keys:
+        assert isinstance(node, dict)
+        node = node[key]
+    assert isinstance(node, dict)
+    return cast("Json", node)
+
+
+class Description:
+    """An OpenAPI description that answers are held against."""
+
+    def __init__(self, document: object) -> None:
+        turned = as_json_schema(document)
+        self._paths = at(turned, "paths")
+        self._components = at(turned, "components")
+
+    def category(self, method: str, path: str) -> object:
+        return at(self._paths, path, method.lower()).get("x-ratelimit-category")
+
+    def check(self, method: str, path: str, answer: Response) -> None:
+        """Raise ValidationError unless an answer is one that the description declares."""
+        declared = at(self._paths, path, method.lower(), "responses")
+        # 5.28 lets create answer 201, with the body that 5.23 has for 200.
+        status = "200" if answer.status == 201 else str(answer.status)
+        response = at(declared, status if status in declared else "default")
+        schema = at(response, "content", str(answer.header("content-type")), "schema")
+        # Draft 4 reads $ref and exclusiveMinimum as OpenAPI 3.0 does.
+        validator = jsonschema.Draft4Validator({**schema, "components": self._components})
+        validator.validate(answer.json())
+
+
+@pytest.fixture(scope="module")
+def description() -> Description:
+    path = Path(os.environ.get("PINTEREST_OPENAPI") or BESIDE)
+    if not path.is_file():
+        pytest.skip("Pinterest's description is not here; PINTEREST_OPENAPI may name its file")
+    return Description(json.loads(path.read_text(encoding="utf-8")))
+
+
+class CheckedCaller:
+    """A caller whose every answer is held against the description."""
+
+    def __init__(self, call: Caller, description: Description) -> None:
+        self.call = call
+        self._description = description
+        self.statuses: set[int] = set()
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        json: object = None,
+        *,
+        query: str = "",
+        token: str = "pina_test",
+    ) -> Response:
+        answer = self.call(method, path, json, query=query, token=token)
+        self._description.check(method, TEMPLATES[len(path.split("/"))], answer)
+        self.statuses.add(answer.status)
+        return answer
+
+
+@pytest.fixture
+def checked(call: Caller, description: Description) -> CheckedCaller:
+    return CheckedCaller(call, description)
+
+
+def test_a_whole_life_of_a_list_is_within_the_description(
+    checked: CheckedCaller, clock: FakeClock
+) -> None:
+    """Created, read, changed, listed, in each of its states."""
+    records = ",".join(f"{number}@example.com" for number in range(100))
+    created = checked("POST", "549/customer_lists", {"name": "Spring", "records": records})
+    path = f"549/customer_lists/{checked.call.fields(created)['id']}"
+    states = [checked("GET", path)]
+    clock.advance(10)
+    states.append(checked("GET", path))
+    checked("PATCH", path, {"operation_type": "REMOVE", "records": "5@example.com,"})
+    checked("PATCH", path, {"operation_type": "ADD", "records_v2": [{"email": "x"}]})
+    checked("PATCH", path, {"operation_type": "REMOVE", "records": records})
+    clock.advance(10)
+    states.append(checked("GET", path))
+    assert [checked.call.fields(state)["status"] for state in states] == [
+        "PROCESSING",
+        "READY",
+        "TOO_SMALL",
+    ]
+    assert checked.statuses == {200}
+
+
+def test_pages_with_and_without_a_bookmark_are_within_the_description(
+    checked: CheckedCaller,
+) -> None:
+    """The bookmark is a string or null."""
+    checked("GET", "549/customer_lists")
+    checked.call.emulator.seed_lists("549", 3)
+    for query in ("page_size=2", "page_size=3", "order=ASCENDING&exclude_nca=true"):
+        checked("GET", "549/customer_lists", query=query)
+    assert checked.statuses == {200}
+
+
+def test_a_create_that_answers_201_is_within_the_description(
+    checked: CheckedCaller, new_emulator: Callable[..., Emulator]
+) -> None:
+    """With the body that a 200 has."""
+    checked.call.emulator = new_emulator(create_status=201)
+    checked("POST", "549/customer_lists", {"name": "Spring", "records": "a", "is_nca": True})
+    assert checked.statuses == {201}
+
+
+def test_refusals_of_every_kind_are_within_the_description(
+    checked: CheckedCaller, new_emulator: Callable[..., Emulator]
+) -> None:
+    """Each has a code and a message."""
+    checked.call.emulator = new_emulator(
+        access_tokens=["pina_test"],
+        ad_accounts=["549"],
+        rate_limits=RateLimits(ads_read=RatePolicy(5, 60)),
+    )
+    for path in ("549/customer_lists", "1/customer_lists", "x/customer_lists"):
+        checked("GET", path, token="bad")
+        checked("GET", path)
+        checked("POST", path, {})
+    for _ in range(3):
+        checked("GET", "549/customer_lists/1")
+    checked("PATCH", "549/customer_lists/1", {})
+    assert checked.statuses == {200, 400, 401, 404, 429}
+
+
+def test_rate_categories_are_those_of_the_description(
+    checked: CheckedCaller, description: Description
+) -> None:
+    """Each operation draws on the budget that Pinterest says."""
+    calls = [("GET", "1/customer_lists"), ("POST", "1/customer_lists")]
+    calls += [("GET", "1/customer_lists/2"), ("PATCH", "1/customer_lists/2")]
+    for method, path in calls:
+        checked(method, path, {})
+    for entry, (method, path) in zip(checked.call.emulator.requests, calls, strict=True):
+        assert entry.category == description.category(method, TEMPLATES[len(path.split("/"))])
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "body"),
+    [
+        ("GET", 200, {"items": [{"id": 5}], "bookmark": None}),
+        ("GET", 200, {"items": [{"status": "GONE"}], "bookmark": None}),
+        ("GET", 200, {"bookmark": None}),
+        ("GET", 200, {"items": [], "bookmark": 5}),
+        ("POST", 201, {"created_time": "yesterday"}),
+        ("POST", 400, {"code": "1", "message": "x"}),
+        ("POST", 429, {"message": "x"}),
+    ],
+)
+def test_an_answer_outside_of_the_description_would_be_noticed(
+    call: Caller, description: Description, method: str, status: int, body: Json
+) -> None:
+    """The check itself can fail."""
+    good = call("GET", "549/customer_lists")
+    bad = type(good)(status=status, headers=good.headers, body=json.dumps(body).encode())
+    with pytest.raises(jsonschema.ValidationError):
+        description.check(method, TEMPLATES[2], bad)

@@ -1,0 +1,129 @@
+"""The request loop and its tokens: when a new one is asked for, and how often."""
+
+from __future__ import annotations
+
+import anyio
+import httpx
+import pytest
+from support.calls import LIST_PATH, Operate, create, fails, get, update, walk
+from support.wire import LIST, PAGE, Reply, refusal, rig
+
+from pinterest_audiences import AuthenticationError, CallableToken, TokenRefreshError
+
+pytestmark = pytest.mark.anyio
+
+GOOD = {create: LIST, get: LIST, update: LIST, walk: PAGE}
+EVERY = pytest.mark.parametrize("operate", [create, get, update, walk])
+
+
+class Vault:
+    """A function that gives a new token each time, or fails from the second on."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.asked = 0
+        self._fails = fails
+
+    async def __call__(self) -> str:
+        self.asked += 1
+        if self._fails and self.asked > 1:
+            raise OSError("vault is away")
+        return f"token{self.asked}"
+
+
+@EVERY
+@pytest.mark.parametrize(
+    "expired", [refusal(401, 2, "Authentication failed."), refusal(401), Reply(401, body=b"no")]
+)
+@pytest.mark.parametrize("max_retries", [0, 4])
+async def test_a_token_that_has_expired_is_refreshed_once(
+    operate: Operate, expired: Reply, max_retries: int
+) -> None:
+    """Whatever the call, for it was refused; and at once, for there is nothing to wait for."""
+    vault = Vault()
+    scene = rig(
+        expired, Reply(data=GOOD[operate]), access_token=vault.__call__, max_retries=max_retries
+    )
+    async with scene.client as client:
+        await operate(client)
+    used = [sent.headers["authorization"] for sent in scene.sent]
+    assert used == ["Bearer token1", "Bearer token2"]
+    assert vault.asked == 2
+    assert scene.clock.sleeps == []
+
+
+async def test_a_second_401_is_final() -> None:
+    """A new token that is refused too is not the reason."""
+    vault = Vault()
+    scene = rig(refusal(401, 2), refusal(401, 2, rid="7"), access_token=vault.__call__)
+    async with scene.client as client:
+        error = await fails(get, client)
+    assert type(error) is AuthenticationError
+    assert (error.attempts, vault.asked) == (2, 2)
+    assert "get a new access token" in str(error)
+
+
+async def test_every_call_has_a_refresh_of_its_own() -> None:
+    """A token may expire twice in the life of a client."""
+    vault = Vault()
+    expired, good = refusal(401, 2), Reply(data=LIST)
+    scene = rig(expired, good, good, expired, good, access_token=vault.__call__)
+    async with scene.client as client:
+        for _ in range(3):
+            await get(client)
+    assert vault.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"), [(3, "needs the scope ads:write"), (7, "has no right"), (29, "has no right")]
+)
+async def test_a_401_that_does_not_speak_of_the_token_is_not_refreshed(
+    code: int, hint: str
+) -> None:
+    """A new token would have the same scopes and rights."""
+    vault = Vault()
+    scene = rig(refusal(401, code), access_token=vault.__call__)
+    async with scene.client as client:
+        error = await fails(update, client)
+    assert isinstance(error, AuthenticationError)
+    assert (error.code, vault.asked, len(scene.sent)) == (code, 1, 1)
+    assert hint in str(error)
+
+
+async def test_a_static_token_that_is_refused_is_not_sent_again() -> None:
+    """There is no other."""
+    scene = rig(refusal(401, 2, "Authentication failed."))
+    async with scene.client as client:
+        error = await fails(get, client)
+    assert type(error) is AuthenticationError
+    assert error.attempts == 1
+
+
+async def test_twelve_calls_whose_token_has_expired_make_one_refresh() -> None:
+    """The first fetches a new one, and the others take it."""
+    vault, arrived = Vault(), anyio.Event()
+
+    async def expired(_: httpx.Request) -> Reply:
+        if len(scene.sent) == 12:
+            arrived.set()
+        await arrived.wait()
+        return refusal(401, 2)
+
+    scene = rig(*[expired] * 12, *[Reply(data=LIST)] * 12, access_token=vault.__call__)
+    async with scene.client as client, anyio.create_task_group() as tasks:
+        for _ in range(12):
+            tasks.start_soon(get, client)
+    assert vault.asked == 2
+    assert [sent.headers["authorization"] for sent in scene.sent[12:]] == ["Bearer token2"] * 12
+
+
+async def test_a_failed_refresh_tells_which_call_it_stopped_and_how_far_that_had_come() -> None:
+    """An update whose answer was lost may have been made, although the token is gone now."""
+    scene = rig(
+        httpx.ReadError("reset"), refusal(401, 2), access_token=CallableToken(Vault(fails=True))
+    )
+    async with scene.client as client:
+        error = await fails(update, client)
+    assert isinstance(error, TokenRefreshError)
+    assert "failed with OSError" in str(error)
+    assert (error.operation, error.path) == ("customer_lists_update", LIST_PATH)
+    assert (error.attempts, error.maybe_applied) == (2, True)
