@@ -179,4 +179,4 @@ class Client:
             bookmark=bookmark,
             exclude_nca=exclude_nca,
         )
-        return Pager(lambda at: self._portal.call(pager.fetch, at), bookmark)
+        return Pager(lambda at: self._portal.call(pager.fetch, at), bookmark, pager.operation)

@@ -270,7 +270,7 @@ class AsyncClient:
         async def fetch(at: str | None) -> Page[CustomerList]:
             return await self._session.send(first if at is None else first.with_query(bookmark=at))
 
-        return AsyncPager(fetch, bookmark)
+        return AsyncPager(fetch, bookmark, first.operation.name)
 
 
 def _check_bookmark(bookmark: object) -> None:

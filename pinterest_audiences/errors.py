@@ -58,7 +58,9 @@ __all__ = [
 
 
 def _restore(cls: type[BaseException], args: tuple[object, ...]) -> BaseException:
-    return cls.__new__(cls, *args)
+    error = cls.__new__(cls)
+    error.args = args  # OSError, which TimeoutError is, would not take them at its making
+    return error
 
 
 class PinterestAudiencesError(Exception):

@@ -27,8 +27,9 @@ _END = "-end-"
 class _Walk(Generic[T]):
     """Where a walk stands: which page comes next, and whether it may go on."""
 
-    def __init__(self, bookmark: str | None) -> None:
+    def __init__(self, bookmark: str | None, operation: str) -> None:
         self.next: str | None = bookmark
+        self._operation = operation
         self.finished = False
         self._seen = {bookmark}
         self._empty = 0
@@ -36,13 +37,14 @@ class _Walk(Generic[T]):
 
     def check(self) -> None:
         if self._fault:
-            raise PaginationError(f"the listing was ended here: {self._fault}")
+            raise PaginationError(
+                f"{self._operation}: the listing was ended here: {self._fault}",
+                operation=self._operation,
+            )
 
     def accept(self, page: Page[T]) -> Page[T]:
         """Take in the page that :attr:`next` fetched, and decide how to go on."""
-        page.request_bookmark = self.next
-        if not page.bookmark or page.bookmark == _END:
-            page.bookmark = None
+        _complete(page, self.next)
         self.next = page.bookmark
         self.finished = page.bookmark is None
         if not self.finished:
@@ -58,11 +60,19 @@ class _Walk(Generic[T]):
         self._seen.add(page.bookmark)
 
 
+def _complete(page: Page[T], request_bookmark: str | None) -> Page[T]:
+    """Tell a page how it was fetched, and give every sign of the end one form."""
+    page.request_bookmark = request_bookmark
+    if not page.bookmark or page.bookmark == _END:
+        page.bookmark = None
+    return page
+
+
 class _PagesBase(Generic[T]):
     """What both page iterators know of their place."""
 
-    def __init__(self, bookmark: str | None) -> None:
-        self._walk = _Walk[T](bookmark)
+    def __init__(self, bookmark: str | None, operation: str) -> None:
+        self._walk = _Walk[T](bookmark, operation)
 
     @property
     def bookmark(self) -> str | None:
@@ -108,9 +118,12 @@ class AsyncPages(_PagesBase[T]):
     """An asynchronous iterator over pages; :meth:`AsyncPager.by_page` makes it."""
 
     def __init__(
-        self, fetch: Callable[[str | None], Awaitable[Page[T]]], bookmark: str | None
+        self,
+        fetch: Callable[[str | None], Awaitable[Page[T]]],
+        bookmark: str | None = None,
+        operation: str = "listing",
     ) -> None:
-        super().__init__(bookmark)
+        super().__init__(bookmark, operation)
         self._fetch = fetch
 
     def __aiter__(self) -> Self:
@@ -166,11 +179,15 @@ class AsyncPager(Generic[T]):
     """
 
     def __init__(
-        self, fetch: Callable[[str | None], Awaitable[Page[T]]], bookmark: str | None = None
+        self,
+        fetch: Callable[[str | None], Awaitable[Page[T]]],
+        bookmark: str | None = None,
+        operation: str = "listing",
     ) -> None:
         """Wrap a function that fetches the page behind a bookmark (``None``: the first)."""
         self._fetch = fetch
         self._bookmark = bookmark
+        self.operation = operation
 
     def __aiter__(self) -> AsyncItems[T]:
         return AsyncItems(self.by_page())
@@ -182,7 +199,7 @@ class AsyncPager(Generic[T]):
             An iterator of :class:`Page`; each carries the bookmark that fetched it and the one
             that fetches the next.
         """
-        return AsyncPages(self._fetch, self._bookmark)
+        return AsyncPages(self._fetch, self._bookmark, self.operation)
 
     async def fetch(self, bookmark: str | None) -> Page[T]:
         """Fetch one page by itself.
@@ -193,7 +210,7 @@ class AsyncPager(Generic[T]):
         Raises:
             CallError: It could not be fetched.
         """
-        return await self._fetch(bookmark)
+        return _complete(await self._fetch(bookmark), bookmark)
 
     async def collect(self, limit: int | None = None) -> list[T]:
         """Gather the items in a list.
@@ -219,8 +236,13 @@ class AsyncPager(Generic[T]):
 class Pages(_PagesBase[T]):
     """An iterator over pages; :meth:`Pager.by_page` makes it."""
 
-    def __init__(self, fetch: Callable[[str | None], Page[T]], bookmark: str | None) -> None:
-        super().__init__(bookmark)
+    def __init__(
+        self,
+        fetch: Callable[[str | None], Page[T]],
+        bookmark: str | None = None,
+        operation: str = "listing",
+    ) -> None:
+        super().__init__(bookmark, operation)
         self._fetch = fetch
 
     def __iter__(self) -> Self:
@@ -256,10 +278,16 @@ class Pager(Generic[T]):
     It crosses into the client's event loop once a page, not once an item.
     """
 
-    def __init__(self, fetch: Callable[[str | None], Page[T]], bookmark: str | None = None) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[str | None], Page[T]],
+        bookmark: str | None = None,
+        operation: str = "listing",
+    ) -> None:
         """Wrap a function that fetches the page behind a bookmark (``None``: the first)."""
         self._fetch = fetch
         self._bookmark = bookmark
+        self.operation = operation
 
     def __iter__(self) -> Items[T]:
         return Items(self.by_page())
@@ -271,7 +299,7 @@ class Pager(Generic[T]):
             An iterator of :class:`Page`; each carries the bookmark that fetched it and the one
             that fetches the next.
         """
-        return Pages(self._fetch, self._bookmark)
+        return Pages(self._fetch, self._bookmark, self.operation)
 
     def collect(self, limit: int | None = None) -> list[T]:
         """Gather the items in a list.

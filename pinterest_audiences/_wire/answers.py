@@ -68,12 +68,12 @@ def _error_object(data: JSON) -> tuple[int | None, str]:
     """Return the code and message of an error object, and nothing of anything else."""
     if not isinstance(data, dict) or "id" in data or "items" in data:
         return None, ""
-    code, message = data.get("code"), data.get("message")
+    code, message, detail = (data.get(name) for name in ("code", "message", "message_detail"))
     if not isinstance(code, int) or isinstance(code, bool):
         code = None
     if not isinstance(message, str) or not message:
         message = "" if code is None else "no message"
-    return code, message
+    return code, f"{message} {detail}" if message and isinstance(detail, str) else message
 
 
 def decode(call: Call[T], answer: Answer, *, attempts: int) -> T:

@@ -7,7 +7,6 @@ nearly every field of an answer is optional and a listing has thousands of them.
 
 from __future__ import annotations
 
-import enum
 import functools
 import json
 import types
@@ -17,7 +16,6 @@ from operator import itemgetter
 from typing import (
     TYPE_CHECKING,
     Any,
-    TypeGuard,
     TypeVar,
     Union,
     cast,
@@ -155,10 +153,6 @@ def _open_enum(cls: type[OpenEnum]) -> Hook:
         raise _MismatchError("a string", value)
 
     return hook
-
-
-def _is_open_enum(cls: object) -> TypeGuard[type[OpenEnum]]:
-    return isinstance(cls, enum.EnumMeta) and issubclass(cls, OpenEnum)
 
 
 def _is_list(annotation: Any) -> bool:
@@ -312,7 +306,8 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(int, _integer)
     converter.register_structure_hook(bool, _boolean)
     converter.register_structure_hook(datetime, _moment)
-    converter.register_structure_hook_factory(_is_open_enum)(_open_enum)
+    for kind in OpenEnum.__subclasses__():  # each by name: they are strings, and str has a hook
+        converter.register_structure_hook(kind, _open_enum(kind))
     converter.register_structure_hook_factory(_is_union)(_optional)
     converter.register_structure_hook_factory(_is_list)(_read_list)
     converter.register_structure_hook_factory(_is_model)(_read_model)

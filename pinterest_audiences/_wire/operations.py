@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 # "string, ^\d+$, maxLength 18" for every id of the description.
 _ID = re.compile(r"[0-9]{1,18}")
+_END_OF_IDS = 10**18
 
 
 @frozen
@@ -63,7 +64,7 @@ class Operation(Generic[T]):
         ids: Mapping[str, str | int],
         *,
         query: Mapping[str, str] | None = None,
-        body: tuple[bytes, ...] | None = None,
+        body: tuple[bytes, ...] = (),
     ) -> Call[T]:
         """Fill in the ids.
 
@@ -76,12 +77,12 @@ class Operation(Generic[T]):
 
 @frozen
 class Call(Generic[T]):
-    """One operation with everything that its request is made of."""
+    """One operation with everything that its request is made of; the body comes in pieces."""
 
     operation: Operation[T]
     path: str
     query: Mapping[str, str] = field(repr=False)
-    body: tuple[bytes, ...] | None = field(repr=False)
+    body: tuple[bytes, ...] = field(repr=False)
 
     def with_query(self, **more: str) -> Call[T]:
         """Return the same call with more in its query."""
@@ -89,7 +90,8 @@ class Call(Generic[T]):
 
 
 def _checked_id(name: str, value: object) -> str:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _END_OF_IDS
+    text = str(value) if whole else value
     if not isinstance(text, str) or not _ID.fullmatch(text):
         raise ConfigurationError(
             f"{name}: a string of 1 to 18 digits is needed, as Pinterest shows it"

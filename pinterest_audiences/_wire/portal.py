@@ -17,6 +17,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
+from contextvars import Context, copy_context
 from typing import TypeVar, TypeVarTuple
 
 import anyio
@@ -38,9 +39,22 @@ class _Loop:
     """A running event-loop thread."""
 
     loop: asyncio.AbstractEventLoop
+    context: Context
     stopped: anyio.Event
     thread: threading.Thread
     pid: int
+
+    def submit(self, call: Coroutine[object, object, T]) -> Future[T]:
+        """Start a coroutine in the loop, from another thread.
+
+        It sees the caller's context variables, except those that the loop has set for itself:
+        one of them tells which event loop runs, and the caller may be in another one.
+        """
+        context = self.context.copy()
+        for variable, value in copy_context().items():
+            if variable not in self.context:
+                context.run(variable.set, value)
+        return context.run(asyncio.run_coroutine_threadsafe, call, self.loop)
 
     def stop(self) -> None:
         """Cancel what runs, clean up and end the thread."""
@@ -88,8 +102,8 @@ class Portal:
         self.check_usable()
         with self._lock:
             self.check_usable()
-            loop = (self._loop or self._start()).loop
-            future = asyncio.run_coroutine_threadsafe(function(*args), loop)
+            loop = self._loop or self._start()
+            future = loop.submit(function(*args))
         try:
             return future.result()
         except CancelledError:
@@ -131,7 +145,8 @@ def _run(started: Future[_Loop], cleanup: Cleanup) -> None:
 async def _serve(started: Future[_Loop], cleanup: Cleanup) -> None:
     stopped = anyio.Event()
     loop = asyncio.get_running_loop()
-    started.set_result(_Loop(loop, stopped, threading.current_thread(), os.getpid()))
+    thread = threading.current_thread()
+    started.set_result(_Loop(loop, copy_context(), stopped, thread, os.getpid()))
     await stopped.wait()
     calls = asyncio.all_tasks() - {asyncio.current_task()}
     for call in calls:

@@ -8,9 +8,11 @@ calls are spaced such that no window of that length, wherever it begins, holds m
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 
+import anyio
 from attrs import define, field, frozen
 
 from pinterest_audiences._wire.retry import told_reset
@@ -22,6 +24,7 @@ _POLICY = re.compile(r'\s*(\d{1,9})\s*;\s*w=(\d{1,9})\s*(?:;\s*name="?([\w.-]*)"
 # first ten now. What is left of it is known from x-ratelimit-remaining.
 _LONGEST_PACED = 600
 _BRIEF = 5  # seconds
+_ROUNDING = 1e-3  # of a second, for sums of floats
 _SHARE = 0.01  # of a quota: how much may go at once, and how much is left for jitter
 
 
@@ -66,25 +69,27 @@ class Pace:
         per_window = policy.quota - (burst - 1) - policy.quota * _SHARE
         self._interval = policy.window / per_window
         self._tolerance = (burst - 1) * self._interval
+        # Waking up a little late costs nothing, as long as half of the margin covers it.
+        self._lateness = policy.window * _SHARE / 2
         self._next = now + min(spent, burst) * self._interval
 
     def ready_at(self, now: float) -> float:
         """Return when the next slot is, now or later."""
         return max(now, self._next - self._tolerance)
 
-    def take(self, slot: float) -> None:
-        """Take a slot that is not before :meth:`ready_at`."""
-        self._next = max(slot, self._next) + self._interval
+    def take(self, now: float) -> None:
+        """Take a slot, now, which is not before :meth:`ready_at`."""
+        self._next = max(now - self._lateness, self._next) + self._interval
 
 
 @define
 class _Category:
-    """What is known of one category. ``turn`` changes whenever slots given out become void."""
+    """What is known of one category, and the queue of those who wait for a slot of it."""
 
     policies: tuple[Policy, ...]
+    queue: anyio.Lock = field(factory=anyio.Lock)
     learned: bool = False
-    paused_until: float = 0.0
-    turn: int = 0
+    paused_until: float = -math.inf
     in_flight: int = 0
     sent: int = 0
 
@@ -120,30 +125,31 @@ class RateBudget:
             BudgetSpentError: The category is paused for longer than ``max_wait``.
         """
         state = self._category(category)
-        while True:
-            await self._sit_out_pause(state)
-            turn = state.turn
-            now = self.monotonic()
-            slot = self._take_slot(state, now)
-            if slot > now:
-                await self.sleep(slot - now)
-            if state.turn == turn:
-                break
-        state.in_flight += 1
-        state.sent += 1
+        async with state.queue:  # only the first of the queue looks for a slot, so none is wasted
+            while True:
+                await self._sit_out_pause(state)
+                now = self.monotonic()
+                paces = [self._pace(policy, state, now) for policy in state.policies]
+                wait = max((pace.ready_at(now) - now for pace in paces), default=0.0)
+                if wait <= 0:
+                    break
+                await self.sleep(wait)
+            for pace in paces:
+                pace.take(now)
+            state.in_flight += 1
+            state.sent += 1
 
     def release(self, category: str) -> None:
         """Say that the call of an :meth:`acquire` has ended, however it ended."""
         self._category(category).in_flight -= 1
 
     def pause(self, category: str, seconds: float) -> None:
-        """Send nothing of the category for so long; slots already given out become void."""
+        """Send nothing of the category for so long, and go on without a burst."""
         state = self._category(category)
         until = self.monotonic() + seconds
         if until <= state.paused_until:
             return
         state.paused_until = until
-        state.turn += 1
         for policy in state.policies:
             if policy.name.startswith(category):  # the safety net is everybody's
                 self._paces[policy] = Pace(policy, now=until, spent=policy.quota)
@@ -173,27 +179,18 @@ class RateBudget:
         if remaining is None or reset is None:
             return
         # Calls on their way will take what is left: waiting now is cheaper than being refused.
-        # A window of seconds is left to its pace: it is over before a pause would have helped.
-        quota = _first_number(limit)
-        brief = any(p.quota == quota and p.window <= _BRIEF for p in policies)
-        if remaining <= (0 if brief else state.in_flight):
+        # A window that ends in seconds is left to its pace: a pause would outlast it.
+        if remaining <= (0 if reset <= _BRIEF else state.in_flight):
             self.pause(category, reset)
 
     async def _sit_out_pause(self, state: _Category) -> None:
         while (seconds := state.paused_until - self.monotonic()) > 0:
-            if seconds > self.max_wait:
+            if seconds > self.max_wait + _ROUNDING:
                 raise BudgetSpentError(seconds)
             await self.sleep(seconds)
 
     def _category(self, name: str) -> _Category:
         return self._categories.setdefault(name, _Category(_ASSUMED.get(name, ())))
-
-    def _take_slot(self, state: _Category, now: float) -> float:
-        paces = [self._pace(policy, state, now) for policy in state.policies]
-        slot = max([now, *(pace.ready_at(now) for pace in paces)])
-        for pace in paces:
-            pace.take(slot)
-        return slot
 
     def _pace(self, policy: Policy, state: _Category, now: float) -> Pace:
         if policy not in self._paces:

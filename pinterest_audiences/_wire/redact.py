@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+
+from pinterest_audiences.models import JSON
 
 __all__ = ["redact"]
 
 _LONGEST = 200
+_LONGEST_READ = 10_000  # of a message; nobody reads more, and a record may hide anywhere in it
+_SHORTEST_VALUE = 4  # shorter ones are in every word
 _SHAPES = (
     (re.compile(r"[^\s\"'<>,;:()]+@[^\s\"'<>,;()]+"), "[e-mail]"),
     (re.compile(r"(?i)\b(?:bearer|basic)\s+[^\s\"',;]+"), "[token]"),
@@ -15,38 +21,58 @@ _SHAPES = (
     (re.compile(r"(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "[id]"),
     (re.compile(r"(?i)\b[0-9a-f]{32,}\b"), "[hash]"),
 )
-_WORD = re.compile(r"[^\s\"'<>,;()\[\]{}]{4,}")
-_SENT = re.compile(rb'[,"{}\[\]:\s]+')
-# Words of the request that are the API's own, not the caller's.
-_OURS = frozenset(
-    b"name records records_v2 list_type operation_type is_nca REMOVE true false".split()
-)
+_WORDS_OF_THE_API = frozenset({"list_type", "operation_type"})
 
 
-def redact(text: str, *, token: str = "", body: tuple[bytes, ...] | None = None) -> str:
+def redact(text: str, *, token: str = "", body: tuple[bytes, ...] = ()) -> str:
     """Clean a message of Pinterest's so that it can be kept: one line, no record, no token.
 
     Args:
         text: What Pinterest said; it may quote the request.
         token: The access token in use.
-        body: The body that was sent. Every word of it is taken out, whatever its shape.
+        body: The body that was sent. Every value of it is taken out, whatever its shape.
 
     Returns:
         At most 200 characters on one line.
     """
-    text = " ".join("".join(c if c.isprintable() else " " for c in text[: 5 * _LONGEST]).split())
+    text = _one_line(text)
     if token:
         text = text.replace(token, "[token]")
+    if body:
+        found = (value for value in _values(body) if value in text)
+        for value in sorted(set(found), key=len, reverse=True):
+            text = text.replace(value, "[sent]")
     for shape, name in _SHAPES:
         text = shape.sub(name, text)
-    if body is not None:
-        sent = {word for piece in body for word in _SENT.split(piece)} - _OURS
-        text = _WORD.sub(lambda m: "[sent]" if _stands_in(m[0], sent) else m[0], text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _stands_in(word: str, sent: set[bytes]) -> bool:
-    return (
-        word.encode("utf-8", "replace") in sent
-        or word.rstrip(".:!?").encode("utf-8", "replace") in sent
-    )
+def _one_line(text: str) -> str:
+    cut = len(text) > _LONGEST_READ
+    words = "".join(c if c.isprintable() else " " for c in text[:_LONGEST_READ]).split()
+    # The last word may be half of a record that nothing would know again.
+    return " ".join(words[:-1] if cut else words)
+
+
+def _values(body: tuple[bytes, ...]) -> Iterator[str]:
+    """Yield what the caller put into a request: names, records, and the columns of rows."""
+    try:
+        sent: JSON = json.loads(b"".join(body))
+    except ValueError:
+        return
+    for value in _strings(sent):
+        for piece in (value, *value.split(",")):
+            if len(piece) >= _SHORTEST_VALUE:
+                yield piece
+
+
+def _strings(value: JSON) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name not in _WORDS_OF_THE_API:
+                yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)

@@ -116,7 +116,7 @@ def next_wait(
     if failure.told_wait is not None:
         # A little later than told, so that many waiters do not come back in one instant.
         wait = failure.told_wait + chance * min(backoff, 1.0)
-        return wait if failure.told_wait <= policy.max_wait else None
+        return min(wait, policy.max_wait) if failure.told_wait <= policy.max_wait else None
     if failure.rate_limited:
         return min(backoff * (1 + chance), policy.max_wait)
     return min(backoff * chance, policy.max_wait)  # full jitter
@@ -147,8 +147,8 @@ def _seconds_or_date(text: str | None, now: float) -> float | None:
         return seconds
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return min(max(moment.timestamp() - now, 0.0), _LONGEST_TOLD)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(moment.timestamp() - now, 0.0), _LONGEST_TOLD)

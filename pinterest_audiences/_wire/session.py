@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import ssl
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -17,18 +17,19 @@ from attrs import define
 from pinterest_audiences._version import __version__
 from pinterest_audiences._wire import answers, retry
 from pinterest_audiences._wire.ratelimit import BudgetSpentError, RateBudget
+from pinterest_audiences.auth import checked_token
 from pinterest_audiences.errors import (
     CallError,
     ClientClosedError,
+    ConfigurationError,
     RateLimitError,
     RequestTimeoutError,
+    TokenRefreshError,
     TransportError,
     WrongEventLoopError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from pinterest_audiences._wire.answers import Answer
     from pinterest_audiences._wire.clock import Clock
     from pinterest_audiences._wire.operations import Call
@@ -52,14 +53,21 @@ _USER_AGENT = (
 
 
 class _Pieces(httpx.AsyncByteStream):
-    """A request body that is sent piece by piece, and again from the start when repeated."""
+    """A request body that is sent piece by piece.
+
+    No generator: one that is left half-way, as when the connection breaks, wants to be closed.
+    """
 
     def __init__(self, pieces: tuple[bytes, ...]) -> None:
-        self._pieces = pieces
+        self._left = iter(pieces)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._left:
+            return piece
+        raise StopAsyncIteration
 
 
 @define
@@ -89,7 +97,7 @@ class Session:
         transport: httpx.AsyncBaseTransport | None,
         clock: Clock,
     ) -> None:
-        self._base_url = base_url.text
+        self._base_url, self._host = base_url.text, _host(base_url.text)
         self._tokens = tokens
         self._policy = policy
         self._clock = clock
@@ -103,6 +111,7 @@ class Session:
             trust_env=base_url.secure,
             limits=_POOL,
             follow_redirects=False,  # a redirect could carry the token to another host
+            event_hooks={"response": [_forget_location]},
         )
         self._closed = False
         self._loop: object = None
@@ -132,9 +141,9 @@ class Session:
             ClientClosedError: The client has been closed.
             WrongEventLoopError: The client belongs to another event loop.
         """
-        self.check_usable()
         progress = _Progress(call)
         while True:
+            self.check_usable()
             try:
                 answer, token = await self._exchange(progress)
             except httpx.RequestError as error:
@@ -167,7 +176,7 @@ class Session:
         except BudgetSpentError as spent:
             raise _unsent(progress, spent.seconds) from None
         try:
-            token = await self._tokens.get()
+            token = await self._token(progress)
             progress.attempts += 1
             started = self._clock.monotonic()
             response = await self._http.send(self._request(progress.call, token))
@@ -187,24 +196,33 @@ class Session:
         )
         return answer, token
 
+    async def _token(self, progress: _Progress) -> Token:
+        try:
+            token = await self._tokens.get()
+        except TokenRefreshError as error:
+            raise _placed(progress, error) from error
+        checked_token(token.value)
+        return token
+
     def _request(self, call: Call[T], token: Token) -> httpx.Request:
         url = self._base_url + call.path
         if call.query:
             url += "?" + urlencode(call.query, quote_via=quote, safe="")
         headers = [
+            ("Host", self._host),
             ("Authorization", f"Bearer {token.value}"),
             ("Accept", "application/json"),
             ("Accept-Encoding", "gzip, deflate"),
             ("User-Agent", _USER_AGENT),
         ]
-        if call.body is not None:
+        if call.body:
             headers.append(("Content-Type", "application/json"))
             headers.append(("Content-Length", str(sum(map(len, call.body)))))
         return httpx.Request(
             call.operation.method,
             url,
             headers=headers,
-            content=None if call.body is None else _Pieces(call.body),
+            stream=_Pieces(call.body),
             extensions=self._extensions,
         )
 
@@ -213,7 +231,10 @@ class Session:
         if progress.refreshed or not answers.token_expired(answer):
             return False
         progress.refreshed = True
-        return await self._tokens.refresh(token) != token
+        try:
+            return await self._tokens.refresh(token) != token
+        except TokenRefreshError as error:
+            raise _placed(progress, error) from error
 
     async def _wait_or_raise(
         self,
@@ -282,6 +303,24 @@ def _what_failed(error: httpx.RequestError) -> str:
             return f"the connection broke ({type(error).__name__})"
 
 
+def _placed(progress: _Progress, error: TokenRefreshError) -> TokenRefreshError:
+    """Say of a failed refresh which call it stopped."""
+    call = progress.call
+    return TokenRefreshError(
+        status=error.status,
+        code=error.code,
+        message=error.message,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+        hint=error.hint,
+        operation=call.operation.name,
+        method=call.operation.method,
+        path=call.path,
+        attempts=progress.attempts,
+        maybe_applied=progress.maybe_applied,
+    )
+
+
 def _unsent(progress: _Progress, seconds: float) -> RateLimitError:
     call = progress.call
     error = RateLimitError(
@@ -296,6 +335,19 @@ def _unsent(progress: _Progress, seconds: float) -> RateLimitError:
     )
     error.category = call.operation.category
     return error
+
+
+def _host(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+        return url.netloc.decode() if url.host else ""
+    except (httpx.InvalidURL, UnicodeError):
+        raise ConfigurationError("base_url: the host is no name or address") from None
+
+
+async def _forget_location(response: httpx.Response) -> None:
+    """Drop where a redirect leads: httpx would read it even so, and stumble over a bad one."""
+    response.headers.pop("location", None)
 
 
 @functools.cache

@@ -41,14 +41,17 @@ class BaseURL:
     secure: bool
 
 
-def base_url(given: str | None) -> BaseURL:
+def base_url(given: object) -> BaseURL:
     """Choose the base URL: the argument, ``PINTEREST_API_URI``, or Pinterest's own.
 
     Raises:
         ConfigurationError: It is no http or https address, carries more than host, port and
             path, or would send the token over plain http to another machine.
     """
-    text = (given or os.environ.get("PINTEREST_API_URI") or DEFAULT_BASE_URL).strip().rstrip("/")
+    text = given or os.environ.get("PINTEREST_API_URI") or DEFAULT_BASE_URL
+    if not isinstance(text, str):
+        raise ConfigurationError(_NO_ADDRESS)
+    text = text.strip().rstrip("/")
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port  # a bad port shows only when it is asked for
@@ -56,7 +59,7 @@ def base_url(given: str | None) -> BaseURL:
         raise ConfigurationError(_NO_ADDRESS) from None
     if not host or not text.isascii() or not text.isprintable() or " " in text:
         raise ConfigurationError(_NO_ADDRESS)
-    if parts.username is not None or parts.query or parts.fragment:
+    if parts.username is not None or "?" in text or "#" in text:
         raise ConfigurationError("base_url: host, port and path only; no user, query or fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
         raise ConfigurationError("base_url: https is needed; plain http only for loopback hosts")

@@ -66,7 +66,8 @@ async def test_ten_minutes_use_the_budget_and_see_no_second_429(latency: float) 
 
 
 @pytest.mark.parametrize(
-    ("quota", "minutes", "latency"), [(60, 10, 0.0), (60, 10, 0.3), (100, 10, 0.3), (1000, 3, 0.0)]
+    ("quota", "minutes", "latency"),
+    [(60, 10, 0.0), (60, 10, 0.3), (100, 10, 0.3), (200, 10, 2.0), (1000, 3, 0.0)],
 )
 async def test_a_budget_other_than_the_assumed_one_is_learned(
     quota: int, minutes: int, latency: float

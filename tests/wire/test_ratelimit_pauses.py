@@ -126,6 +126,21 @@ async def test_too_long_a_pause_raises_at_once_and_for_as_long_as_it_lasts() -> 
     assert await slots(own, clock, "org_read", 1) == [100]
 
 
+async def test_who_comes_while_others_wait_is_refused_at_once_too() -> None:
+    """A queue of patient callers does not keep the news from the next one."""
+    clock = FakeClock()
+    own = budget(clock, max_wait=60)
+    own.pause("org_read", 50)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(own.acquire, "org_read")
+        await anyio.lowlevel.checkpoint()
+        own.pause("org_read", 1000)
+        with pytest.raises(BudgetSpentError):
+            await own.acquire("org_read")
+        assert clock.elapsed == 0
+        tasks.cancel_scope.cancel()
+
+
 async def in_flight(own: RateBudget, category: str, number: int) -> None:
     for _ in range(number):
         await own.acquire(category)

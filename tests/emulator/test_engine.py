@@ -1,0 +1,227 @@
+"""The emulator as Python sees it: settings, journal, members, and its way with bytes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pinterest_audiences.emulator import Emulator, JournalEntry, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.emulator.conftest import Caller, FakeClock
+
+LISTS = "549/customer_lists"
+SECRET = "secret.person@example.com"
+
+
+def test_every_answer_has_a_request_id_that_follows_from_the_seed(
+    new_emulator: Callable[..., Emulator], call: Caller
+) -> None:
+    """Never the same twice in one emulator, and the same sequence in another of its seed."""
+
+    def ids(seed: int) -> list[str | None]:
+        call.emulator = new_emulator(seed=seed, access_tokens=["good"])
+        answers = [
+            call("GET", LISTS, token="good"),
+            call("GET", LISTS, token="bad"),
+            call("GET", "x/customer_lists", token="good"),
+            call("GET", "549/unknown"),
+            call("DELETE", LISTS),
+        ]
+        return [answer.header("X-Pinterest-Rid") for answer in answers]
+
+    first = ids(1)
+    assert all(each is not None and each.isdigit() for each in first)
+    assert len(set(first)) == len(first)
+    assert ids(1) == first
+    assert not set(ids(2)) & set(first)
+
+
+def test_answers_are_json_with_their_length(call: Caller) -> None:
+    """Also when names are not ASCII, or no proper Unicode at all."""
+    for name in ("Été 🌞", "\ud800"):
+        answer = call("POST", LISTS, {"name": name, "records": "a"})
+        assert answer.header("content-type") == "application/json"
+        assert answer.header("content-length") == str(len(answer.body))
+        assert call.fields(answer)["name"] == name
+    assert answer.header("unknown") is None
+
+
+def test_a_body_above_fifty_megabytes_is_413(call: Caller) -> None:
+    """The limit itself is not too much yet."""
+    assert call("POST", LISTS, body=b" " * 50_000_001).status == 413
+    assert call("POST", LISTS, body=b" " * 50_000_000).status == 400
+
+
+def test_the_journal_tells_what_happened_without_anything_personal(call: Caller) -> None:
+    """Method, path, status and category: no query, no header, no body."""
+    call.create(records=SECRET)
+    call("GET", LISTS, query=f"bookmark={SECRET}", token=SECRET)
+    call("GET", "549/unknown")
+    assert call.emulator.requests == (
+        JournalEntry("POST", f"/v5/ad_accounts/{LISTS}", 200, "ads_write"),
+        JournalEntry("GET", f"/v5/ad_accounts/{LISTS}", 400, "ads_read"),
+        JournalEntry("GET", "/v5/ad_accounts/549/unknown", 404, None),
+    )
+    assert SECRET not in repr(call.emulator.requests)
+
+
+def test_the_journal_keeps_the_last_ten_thousand(call: Caller) -> None:
+    """It does not grow for ever."""
+    call.create()
+    for _ in range(10_000):
+        call("GET", "549/unknown")
+    assert len(call.emulator.requests) == 10_000
+    assert {entry.method for entry in call.emulator.requests} == {"GET"}
+
+
+def test_representations_show_counts_and_no_content(call: Caller) -> None:
+    """Neither records nor tokens nor names come out of a repr."""
+    call.create(name=SECRET, records=f"{SECRET},b")
+    call.create("550")
+    call("GET", "549/unknown")
+    assert repr(call.emulator) == (
+        "<Emulator: 2 ad_accounts, 2 customer_lists, 3 members, 3 requests>"
+    )
+    request = Request(
+        method="GET",
+        path="/",
+        query=SECRET,
+        headers={"Authorization": SECRET},
+        body=SECRET.encode(),
+    )
+    assert SECRET not in repr(request)
+    assert SECRET not in repr(call("POST", LISTS, {"name": SECRET, "records": "a"}))
+
+
+def test_seeded_lists_are_there_at_once_and_cost_nothing(call: Caller) -> None:
+    """Named, filled, in order, and in no journal."""
+    ids = call.emulator.seed_lists("549", 3, name="Seed {}", records=["a", "b"], is_nca=True)
+    assert [call.emulator.customer_list(each)["name"] for each in ids] == [
+        "Seed 1",
+        "Seed 2",
+        "Seed 3",
+    ]
+    assert call.emulator.members(ids[2]) == {"a", "b"}
+    assert call.emulator.customer_list(ids[0])["is_nca"] is True
+    assert call.emulator.requests == ()
+    call("PATCH", f"{LISTS}/{ids[0]}", {"operation_type": "REMOVE", "records": "a"})
+    assert call.emulator.members(ids[0]) == {"b"}
+    assert call.emulator.members(ids[1]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("account", ["", "x", "1"])
+def test_lists_cannot_be_seeded_into_an_account_that_is_not_there(
+    new_emulator: Callable[..., Emulator], account: str
+) -> None:
+    """The same accounts count as for requests."""
+    emulator = new_emulator(ad_accounts=["549"])
+    with pytest.raises(ValueError, match="ad_account_id"):
+        emulator.seed_lists(account, 1)
+
+
+def test_asking_python_for_an_unknown_list_is_a_key_error(call: Caller) -> None:
+    """For its fields and for its members."""
+    with pytest.raises(KeyError):
+        call.emulator.customer_list("1")
+    with pytest.raises(KeyError):
+        call.emulator.members("1")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("match_rate", -0.1),
+        ("match_rate", 1.1),
+        ("match_rate", float("nan")),
+        ("processing_seconds", -1.0),
+        ("processing_seconds", float("nan")),
+        ("create_status", 204),
+        ("ad_accounts", "549"),
+        ("ad_accounts", ["54x"]),
+        ("ad_accounts", ["1" * 19]),
+        ("access_tokens", "pina_test"),
+        ("access_tokens", [""]),
+        ("access_tokens", ["a b"]),
+        ("access_tokens", ["a\n"]),
+    ],
+)
+def test_a_setting_out_of_its_range_is_refused(
+    new_emulator: Callable[..., Emulator], setting: str, value: object
+) -> None:
+    """At once, by name, and without repeating a token."""
+    with pytest.raises(ValueError, match=setting) as refusal:
+        new_emulator(**{setting: value})
+    assert "pina_test" not in str(refusal.value)
+
+
+def test_the_clock_drives_what_clients_see(
+    new_emulator: Callable[..., Emulator], call: Caller, clock: FakeClock
+) -> None:
+    """PROCESSING at first, READY when the time has come, with no request in between."""
+    call.emulator = new_emulator(processing_seconds=60.0)
+    created = call.create(records=",".join(map(str, range(100))))
+    path = f"{LISTS}/{created['id']}"
+    assert call.fields(call("GET", path))["status"] == "PROCESSING"
+    clock.advance(60)
+    assert call.fields(call("GET", path))["status"] == "READY"
+
+
+def test_threads_may_share_an_emulator(call: Caller) -> None:
+    """No update is lost, and every answer has an id of its own."""
+    identifier = str(call.create(records="seed")["id"])
+    answers: list[str | None] = []
+
+    def add(thread: int) -> None:
+        for number in range(50):
+            body = {"operation_type": "ADD", "records": f"{thread}.{number}"}
+            answer = call("PATCH", f"{LISTS}/{identifier}", body)
+            answers.append(answer.header("x-pinterest-rid"))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    fields = call.emulator.customer_list(identifier)
+    assert fields["num_batches"] == 401
+    assert fields["num_uploaded_user_records"] == 401
+    assert len(call.emulator.members(identifier)) == 401
+    assert len(set(answers)) == 400
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"/v5/x?a=1?b", "/v5/x", "a=1?b"),
+        (b"http://127.0.0.1:8765/v5/x?a=1", "/v5/x", "a=1"),
+        (b"http://127.0.0.1", "/", ""),
+        (b"/v5/x?url=http://elsewhere/", "/v5/x", "url=http://elsewhere/"),
+        (b"*", "*", ""),
+        (b"", "", ""),
+    ],
+)
+def test_a_request_target_is_a_path_or_a_whole_url(target: bytes, path: str, query: str) -> None:
+    """Both forms lead to the same place."""
+    request = Request.from_wire(b"GET", target, [], b"")
+    assert (request.path, request.query) == (path, query)
+
+
+def test_headers_are_found_in_any_case_and_repeats_are_joined() -> None:
+    """As HTTP has it."""
+    request = Request.from_wire(b"GET", b"/", [(b"X-A", b"1"), (b"x-a", b"\xe9")], b"")
+    assert request.headers == {"x-a": "1, \xe9"}
+    assert json.dumps(dict(Request(method="GET", path="/", headers={"X-B": "2"}).headers)) == (
+        '{"x-b": "2"}'
+    )
