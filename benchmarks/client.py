@@ -41,8 +41,16 @@ def one_list(number: int) -> dict[str, object]:
     }
 
 
-@functools.cache
+PAGES: dict[int, bytes] = {}
+
+
 def one_page(number: int) -> bytes:
+    if number not in PAGES:
+        PAGES[number] = make_page(number)
+    return PAGES[number]
+
+
+def make_page(number: int) -> bytes:
     items = [one_list(number * PAGE + i) for i in range(PAGE)]
     bookmark = f"page{number + 1}" if (number + 1) * PAGE < LISTS else None
     return json_answer(json.dumps({"items": items, "bookmark": bookmark}).encode())
@@ -60,9 +68,10 @@ def answer_list(_: bytes) -> bytes:
 async def walk() -> Row:
     with canned_server(answer_page) as url:
         headers = {"Authorization": "Bearer token"}
-        async with AsyncClient("token", base_url=url) as client, httpx.AsyncClient(
-            headers=headers
-        ) as raw:
+        async with (
+            AsyncClient("token", base_url=url) as client,
+            httpx.AsyncClient(headers=headers) as raw,
+        ):
 
             async def floor() -> int:
                 count, params = 0, {"page_size": str(PAGE)}
@@ -94,9 +103,10 @@ async def send() -> list[Row]:
     rows: list[Row] = []
     with canned_server(answer_list) as url:
         headers = {"Authorization": "Bearer token", "Content-Type": "application/json"}
-        async with AsyncClient("token", base_url=url) as client, httpx.AsyncClient(
-            headers=headers
-        ) as raw:
+        async with (
+            AsyncClient("token", base_url=url) as client,
+            httpx.AsyncClient(headers=headers) as raw,
+        ):
 
             async def floor() -> None:
                 for _ in range(50):

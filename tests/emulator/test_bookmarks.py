@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pinterest_audiences.emulator import Response
     from pinterest_audiences.emulator.state import Order
-    from tests.emulator.conftest import Caller
+    from emulator.conftest import Caller
 
 ACCOUNT = "549"
 ORDERS = ["ASCENDING", "DESCENDING"]

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import jsonschema  # type: ignore[import-untyped]  # it brings no types of its own
+import jsonschema
 import pytest
 
 from pinterest_audiences.emulator import Emulator, RateLimits, RatePolicy
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pinterest_audiences.emulator import Response
-    from tests.emulator.conftest import Caller, FakeClock
+    from emulator.conftest import Caller, FakeClock
 
 Json = dict[str, object]
 

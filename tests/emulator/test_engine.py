@@ -14,7 +14,7 @@ from pinterest_audiences.emulator import Emulator, JournalEntry, Request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.emulator.conftest import Caller, FakeClock
+    from emulator.conftest import Caller, FakeClock
 
 LISTS = "549/customer_lists"
 SECRET = "secret.person@example.com"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pinterest_audiences.emulator import Emulator, Response
-    from tests.emulator.conftest import Caller, FakeClock
+    from emulator.conftest import Caller, FakeClock
 
 
 def rate_headers(response: Response) -> tuple[str | None, str | None, str | None]:

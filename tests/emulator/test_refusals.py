@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.emulator.conftest import Caller
+    from emulator.conftest import Caller
 
 LISTS = "549/customer_lists"
 ROW = {"email": "a@example.com", "maid": "0" * 32}

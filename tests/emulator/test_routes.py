@@ -11,7 +11,7 @@ from pinterest_audiences.emulator import Emulator, Request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.emulator.conftest import Caller
+    from emulator.conftest import Caller
 
 LISTS = "549/customer_lists"
 ROW = {"email": "a@example.com", "maid": "0" * 32}

@@ -20,7 +20,7 @@ from pinterest_audiences.emulator.server import serve
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from tests.emulator.conftest import Caller
+    from emulator.conftest import Caller
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from pinterest_audiences.emulator.state import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.emulator.conftest import FakeClock
+    from emulator.conftest import FakeClock
 
 PEOPLE = [f"person{number}@example.com" for number in range(1000)]
 

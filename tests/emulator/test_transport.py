@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tests.emulator.conftest import Caller
+    from emulator.conftest import Caller
 
 TOKEN = {"Authorization": "Bearer pina_test"}
 URL = "https://any.host.example/v5/ad_accounts/549/customer_lists"

@@ -24,7 +24,7 @@ from pinterest_audiences import (
 
 pytestmark = pytest.mark.anyio
 
-GOOD = {create: LIST, get: LIST, update: LIST, walk: PAGE}
+GOOD: dict[Operate, dict[str, object]] = {create: LIST, get: LIST, update: LIST, walk: PAGE}
 EVERY = pytest.mark.parametrize("operate", [create, get, update, walk])
 REPEATABLE = pytest.mark.parametrize("operate", [get, update, walk])
 

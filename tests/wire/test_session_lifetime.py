@@ -9,7 +9,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 from support.calls import Operate, create, get, update, walk
-from support.wire import LIST, PAGE, Exchange, RawServer, Reply, answer, refusal, rig
+from support.wire import LIST, PAGE, Exchange, RawServer, Reply, Step, answer, refusal, rig
 
 from pinterest_audiences import AsyncClient, ClientClosedError, WrongEventLoopError
 from pinterest_audiences.emulator import Emulator
@@ -173,9 +173,9 @@ async def test_a_call_that_ended_badly_is_no_longer_on_its_way(how: str) -> None
         "x-ratelimit-remaining": "1",
         "x-ratelimit-reset": "50",
     }
-    script = {"cancelled": [hang], "failed": [httpx.ReadError("reset")], "no token": []}[how]
+    scripts: dict[str, list[Step]] = {"cancelled": [hang], "failed": [httpx.ReadError("reset")]}
     scene = rig(
-        *script,
+        *scripts.get(how, []),
         Reply(data=LIST, headers=last_but_one),
         Reply(data=LIST),
         access_token=lambda: next(tokens),

@@ -12,7 +12,7 @@ from pinterest_audiences import AuthenticationError, CallableToken, TokenRefresh
 
 pytestmark = pytest.mark.anyio
 
-GOOD = {create: LIST, get: LIST, update: LIST, walk: PAGE}
+GOOD: dict[Operate, dict[str, object]] = {create: LIST, get: LIST, update: LIST, walk: PAGE}
 EVERY = pytest.mark.parametrize("operate", [create, get, update, walk])
 
 

@@ -1,0 +1,77 @@
+"""Calls as data: what their paths are made of."""
+
+from __future__ import annotations
+
+import pytest
+
+from pinterest_audiences import ConfigurationError
+from pinterest_audiences._wire.operations import (
+    CUSTOMER_LISTS_CREATE,
+    CUSTOMER_LISTS_GET,
+    CUSTOMER_LISTS_LIST,
+    CUSTOMER_LISTS_UPDATE,
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [("1", "1"), ("0" * 18, "0" * 18), (0, "0"), (10**18 - 1, "9" * 18)]
+)
+def test_an_id_is_1_to_18_digits(given: str | int, taken: str) -> None:
+    """As a string, or as a number that becomes one."""
+    call = CUSTOMER_LISTS_GET.call({"ad_account_id": given, "customer_list_id": "643"})
+    assert call.path == f"/ad_accounts/{taken}/customer_lists/643"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        " 1",
+        "1\n",
+        "-1",
+        "1.0",
+        "../1",
+        "1/2",
+        "1?a=b",
+        "%31",
+        "\u0661",
+        "9" * 19,
+        -1,
+        10**18,
+        10**5000,
+        1.0,
+        True,
+        None,
+        b"1",
+        ["1"],
+    ],
+    ids=lambda bad: repr(bad)[:20] if not isinstance(bad, int) or bad < 10**18 else "too large",
+)
+def test_anything_else_is_refused_before_there_is_a_path(bad: object) -> None:
+    """The error names the argument, and does not repeat the value."""
+    ids = {"ad_account_id": "549", "customer_list_id": bad}
+    with pytest.raises(ConfigurationError, match=r"^customer_list_id: a string of 1 to 18 digits"):
+        CUSTOMER_LISTS_UPDATE.call(ids)  # type: ignore[arg-type]  # what is refused here
+
+
+def test_only_a_create_cannot_be_repeated_and_only_reads_change_nothing() -> None:
+    """What decides whether a call is sent again, and what its errors say."""
+    every = (CUSTOMER_LISTS_CREATE, CUSTOMER_LISTS_LIST, CUSTOMER_LISTS_GET, CUSTOMER_LISTS_UPDATE)
+    assert [operation.repeatable for operation in every] == [False, True, True, True]
+    assert [operation.changes for operation in every] == [True, False, False, True]
+    assert [operation.category for operation in every] == [
+        "ads_write",
+        "ads_read",
+        "ads_read",
+        "ads_write",
+    ]
+
+
+def test_a_call_can_be_printed() -> None:
+    """Neither its query nor its records are shown."""
+    call = CUSTOMER_LISTS_UPDATE.call(
+        {"ad_account_id": "549", "customer_list_id": "643"}, body=(b"a@b.co",)
+    ).with_query(bookmark="LT1lbmQt")
+    assert "a@b.co" not in repr(call)
+    assert "LT1lbmQt" not in repr(call)
+    assert call.query == {"bookmark": "LT1lbmQt"}
