@@ -48,7 +48,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, by two checkers, and that the public names are typed completely."""
-    session.install("-e", ".", *group("types"))
+    session.install(".", *group("types"))
     session.run("mypy")
     python = f"{session.virtualenv.location}/bin/python"
     session.run("pyright", "--pythonpath", python)

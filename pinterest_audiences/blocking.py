@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pinterest_audiences._wire import bodies
 from pinterest_audiences._wire.portal import Portal
 from pinterest_audiences.client import AsyncClient
 from pinterest_audiences.models import CustomerList, OperationType, Order, RecordRow, UserListType
@@ -30,7 +31,8 @@ class Client:
 
     It works inside a running event loop and in notebooks too (and blocks them meanwhile), and any
     number of threads may share one. Its own event loop runs in a daemon thread, from the first
-    call to :meth:`close`. Ctrl-C cancels the call it interrupts and leaves the client usable. After
+    call to :meth:`close`. Iterables of records are read in the calling thread, where a generator
+    may depend on it. Ctrl-C cancels the call it interrupts and leaves the client usable. After
     ``fork()`` the child process needs a client of its own.
 
     Args:
@@ -118,8 +120,8 @@ class Client:
                 self._client.customer_lists_create,
                 ad_account_id,
                 name=name,
-                records=records,
-                records_v2=records_v2,
+                records=bodies.gathered(records),
+                records_v2=bodies.gathered(records_v2),
                 list_type=list_type,
                 is_nca=is_nca,
             )
@@ -153,8 +155,8 @@ class Client:
                 ad_account_id,
                 customer_list_id,
                 operation_type=operation_type,
-                records=records,
-                records_v2=records_v2,
+                records=bodies.gathered(records),
+                records_v2=bodies.gathered(records_v2),
             )
         )
 

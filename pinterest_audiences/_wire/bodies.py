@@ -18,9 +18,10 @@ from pinterest_audiences._wire import codec, settings
 from pinterest_audiences.errors import ConfigurationError, RecordError
 from pinterest_audiences.models import JSON, OpenEnum, OperationType, RecordRow, UserListType
 
-__all__ = ["create_body", "known_value", "update_body"]
+__all__ = ["create_body", "gathered", "known_value", "update_body"]
 
 E = TypeVar("E", bound=OpenEnum)
+T = TypeVar("T")
 
 # The API separates records by commas and gives no way to escape anything inside one.
 _FORBIDDEN = tuple(bytes([code]) for code in (*range(0x21), 0x22, 0x5C, 0x7F))
@@ -68,6 +69,11 @@ def update_body(
     """
     operation = known_value("operation_type", operation_type, OperationType)
     return _body({"operation_type": str(operation)}, records, records_v2)
+
+
+def gathered(given: Iterable[T] | None) -> Iterable[T] | None:
+    """Read an iterable to its end, here and now; what is none is left to be refused later."""
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else given
 
 
 def known_value(name: str, value: object, kind: type[E]) -> E:

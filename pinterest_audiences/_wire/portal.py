@@ -158,13 +158,13 @@ async def _serve(started: Future[_Loop], cleanup: Cleanup) -> None:
 def _finalize(loop: _Loop) -> None:
     if loop.pid != os.getpid():
         return
-    warnings.warn(
-        "a Client was not closed; use it in a with block, or call its close()",
-        ResourceWarning,
-        stacklevel=2,
-    )
     if loop.thread is threading.current_thread():
         # Garbage is collected in any thread, and the loop cannot wait for its own end.
         loop.stopped.set()
     else:
         loop.stop()
+    warnings.warn(
+        "a Client was not closed; use it in a with block, or call its close()",
+        ResourceWarning,
+        stacklevel=2,
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import anyio
-import anyio.lowlevel
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,8 +47,8 @@ async def test_a_paused_category_does_not_hold_up_another() -> None:
     own.pause("ads_write", 60)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(own.acquire, "ads_write")
-        await anyio.lowlevel.checkpoint()
-        assert (await slots(own, clock, "ads_read", 10))[-1] < 1.5
+        await clock.sleep(1)
+        assert (await slots(own, clock, "ads_read", 10))[-1] < 2.5
         assert clock.elapsed < 60
     assert clock.elapsed >= 60
 
@@ -133,11 +132,11 @@ async def test_who_comes_while_others_wait_is_refused_at_once_too() -> None:
     own.pause("org_read", 50)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(own.acquire, "org_read")
-        await anyio.lowlevel.checkpoint()
+        await clock.sleep(1)
         own.pause("org_read", 1000)
         with pytest.raises(BudgetSpentError):
             await own.acquire("org_read")
-        assert clock.elapsed == 0
+        assert clock.elapsed == 1
         tasks.cancel_scope.cancel()
 
 
@@ -223,9 +222,9 @@ async def test_a_cancelled_waiter_takes_nothing_from_the_others() -> None:
     own.pause("org_read", 10)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(own.acquire, "org_read")
-        await anyio.lowlevel.checkpoint()
+        await clock.sleep(1)
         tasks.cancel_scope.cancel()
-    clock.advance(10)
+    clock.advance(9)
     learn(own, "org_read", told("5000, 5000;w=60", remaining=1, reset=20))
     await own.acquire("org_read")
     assert clock.elapsed == 10

@@ -1,0 +1,57 @@
+"""What type checkers must make of the public names; checked, never run."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from pinterest_audiences import (
+    AsyncClient,
+    Client,
+    CustomerList,
+    CustomerListStatus,
+    Page,
+    RecordRow,
+    Token,
+)
+
+
+async def awaiting(client: AsyncClient) -> None:
+    made = await client.customer_lists_create(549, name="x", records=["a@b.co"])
+    assert_type(made, CustomerList)
+    assert_type(made.status, CustomerListStatus | None)
+    await client.customer_lists_update(
+        "549", made.id, operation_type="ADD", records_v2=(RecordRow(email="a@b.co"),)
+    )
+    pager = client.customer_lists_list("549", order="ASCENDING")
+    async for item in pager:
+        assert_type(item, CustomerList)
+    async for page in pager.by_page():
+        assert_type(page, Page[CustomerList])
+    assert_type(await pager.collect(limit=3), list[CustomerList])
+
+
+def blocking(client: Client) -> None:
+    assert_type(client.customer_lists_get("549", "643"), CustomerList)
+    for item in client.customer_lists_list("549"):
+        assert_type(item, CustomerList)
+    for page in client.customer_lists_list("549").by_page():
+        assert_type(page, Page[CustomerList])
+
+
+class Vault:
+    async def get(self) -> Token:
+        return Token("a")
+
+    async def refresh(self, seen: Token) -> Token:
+        return Token("b", seen.generation + 1)
+
+
+async def soon() -> str:
+    return "token"
+
+
+def makes() -> None:
+    AsyncClient(Vault())
+    AsyncClient(soon)
+    Client(lambda: "token", timeout=None)
+    AsyncClient(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - no token
