@@ -152,7 +152,7 @@ async def test_create_takes_a_list_type_and_is_nca(
 @pytest.mark.parametrize("status", [200, 201])
 async def test_create_may_be_answered_with_either_status(status: int) -> None:
     """Newer versions of the API answer 201."""
-    emulator = Emulator(create_status=status)  # type: ignore[arg-type]  # one of the two
+    emulator = Emulator(create_status=status, rate_limits=None)  # type: ignore[arg-type]  # one of the two
     async with AsyncClient("token", transport=emulator.transport()) as client:
         made = await client.customer_lists_create(ACCOUNT, name="x", records="a")
     assert told(emulator) == [("POST", PATH, status)]
@@ -359,24 +359,23 @@ async def test_an_unknown_operation_type_is_refused(
     assert emulator.members(only) == {"a"}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {},
-        {"records": "a", "records_v2": [RecordRow(email="a")]},
-        {"records": ""},
-        {"records": []},
-        {"records": ["a", "b c"]},
-        {"records": ["a", "b,c"]},
-        {"records": "a,b,"},
-        {"records": b"a"},
-        {"records": ["a", 5]},
-        {"records_v2": []},
-        {"records_v2": [RecordRow()]},
-        {"records_v2": [{"email": "a"}]},
-    ],
-    ids=str,
-)
+BAD_RECORDS: list[dict[str, object]] = [
+    {},
+    {"records": "a", "records_v2": [RecordRow(email="a")]},
+    {"records": ""},
+    {"records": []},
+    {"records": ["a", "b c"]},
+    {"records": ["a", "b,c"]},
+    {"records": "a,b,"},
+    {"records": b"a"},
+    {"records": ["a", 5]},
+    {"records_v2": []},
+    {"records_v2": [RecordRow()]},
+    {"records_v2": [{"email": "a"}]},
+]
+
+
+@pytest.mark.parametrize("arguments", BAD_RECORDS, ids=str)
 async def test_records_that_cannot_be_sent_are_refused(
     client: AnyClient, emulator: Emulator, arguments: dict[str, object]
 ) -> None:
@@ -394,6 +393,27 @@ async def test_records_that_cannot_be_sent_are_refused(
         with pytest.raises(RecordError):
             await done(attempt())
     assert told(emulator) == []
+
+
+@pytest.mark.parametrize("arguments", BAD_RECORDS, ids=str)
+def test_both_clients_refuse_in_the_same_words(
+    emulator: Emulator, arguments: dict[str, object]
+) -> None:
+    """What is wrong with the records does not depend on who is asked."""
+    told: list[str] = []
+    with Client("token", transport=emulator.transport()) as blocking:
+        with pytest.raises(RecordError) as caught:
+            blocking.customer_lists_create(ACCOUNT, name="x", **arguments)  # type: ignore[arg-type]
+        told.append(str(caught.value))
+
+    async def main() -> None:
+        async with AsyncClient("token", transport=emulator.transport()) as awaiting:
+            with pytest.raises(RecordError) as caught:
+                await awaiting.customer_lists_create(ACCOUNT, name="x", **arguments)  # type: ignore[arg-type]
+            told.append(str(caught.value))
+
+    anyio.run(main)
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize(
@@ -456,7 +476,7 @@ def test_a_list_is_a_set_of_what_was_added_and_not_removed(
     steps: list[tuple[str, set[str]]],
 ) -> None:
     """Whatever the order of updates, the members are those of a set in memory."""
-    emulator = Emulator()
+    emulator = Emulator(rate_limits=None)
     (only,) = emulator.seed_lists(ACCOUNT, 1)
     wanted: set[str] = set()
 

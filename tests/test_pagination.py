@@ -518,7 +518,7 @@ def asked(emulator: Emulator) -> int:
 
 async def test_no_request_is_made_until_the_clients_pager_is_iterated() -> None:
     """Seen from the other side: the emulator is asked once a page, and not before."""
-    emulator = Emulator()
+    emulator = Emulator(rate_limits=None)
     ids = emulator.seed_lists(ACCOUNT, 5)
     async with AsyncClient("t", transport=emulator.transport()) as client:
         pager = client.customer_lists_list(ACCOUNT, page_size=2, order="ASCENDING")
@@ -534,7 +534,7 @@ async def test_no_request_is_made_until_the_clients_pager_is_iterated() -> None:
 
 def test_no_request_is_made_until_the_blocking_pager_is_iterated() -> None:
     """The same of the blocking client."""
-    emulator = Emulator()
+    emulator = Emulator(rate_limits=None)
     ids = emulator.seed_lists(ACCOUNT, 5)
     with Client("t", transport=emulator.transport()) as client:
         pager = client.customer_lists_list(ACCOUNT, page_size=2, order="ASCENDING")
@@ -549,7 +549,7 @@ def test_no_request_is_made_until_the_blocking_pager_is_iterated() -> None:
 
 async def test_a_walk_is_resumed_by_a_later_client() -> None:
     """The bookmark is all that has to be kept; it goes through the URL as it is."""
-    emulator = Emulator()
+    emulator = Emulator(rate_limits=None)
     ids = emulator.seed_lists(ACCOUNT, 7)
     async with AsyncClient("t", transport=emulator.transport()) as client:
         items = client.customer_lists_list(ACCOUNT, page_size=3, order="ASCENDING").__aiter__()
@@ -565,7 +565,7 @@ async def test_a_walk_is_resumed_by_a_later_client() -> None:
 
 async def test_lists_made_during_a_walk_neither_repeat_nor_hide_others() -> None:
     """Each list that was there before is given out exactly once."""
-    emulator = Emulator()
+    emulator = Emulator(rate_limits=None)
     ids = emulator.seed_lists(ACCOUNT, 6)
     async with AsyncClient("t", transport=emulator.transport()) as client:
         found: list[str] = []

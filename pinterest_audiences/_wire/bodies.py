@@ -73,7 +73,10 @@ def update_body(
 
 def gathered(given: Iterable[T] | None) -> Iterable[T] | None:
     """Read an iterable to its end, here and now; what is none is left to be refused later."""
-    return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else given
+    anything: object = given
+    if isinstance(anything, str | bytes | bytearray) or not isinstance(anything, Iterable):
+        return given
+    return list(anything)
 
 
 def known_value(name: str, value: object, kind: type[E]) -> E:

@@ -275,14 +275,13 @@ def _read_list(annotation: object, converter: Converter) -> Hook:
             raise _MismatchError("an array", items)
         try:
             return [read(item, item_type) for item in items]
-        except Exception:
-            _explain_items(items, read, item_type)
-            raise
+        except Exception:  # noqa: BLE001 - read again, item by item, to tell what is wrong
+            raise _explained(items, read, item_type) from None
 
     return hook
 
 
-def _explain_items(items: list[JSON], read: Hook, item_type: object) -> None:
+def _explained(items: list[JSON], read: Hook, item_type: object) -> Exception:
     problems: list[Exception] = []
     for index, item in enumerate(items):
         try:
@@ -291,7 +290,7 @@ def _explain_items(items: list[JSON], read: Hook, item_type: object) -> None:
             error.add_note(IterableValidationNote("in an array", index, item_type))
             problems.append(error)
     group: Any = IterableValidationError  # its __new__ takes one more than an ExceptionGroup's
-    raise group("unreadable items", problems, list)
+    return cast("Exception", group("unreadable items", problems, list))
 
 
 def _write_model(

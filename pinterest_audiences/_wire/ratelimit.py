@@ -36,6 +36,11 @@ class Policy:
     window: int
     name: str
 
+    @property
+    def burst(self) -> int:
+        """How many may go at once."""
+        return max(1, int(self.quota * _SHARE))
+
 
 # What is known of Standard access, until the first answer tells (limits page; third parties).
 _ASSUMED: Mapping[str, tuple[Policy, ...]] = {
@@ -62,16 +67,15 @@ class Pace:
 
         Args:
             policy: What to keep to.
-            now: Seconds of a monotonic clock.
-            spent: How many calls have been made already, as far as known.
+            now: When it begins, in seconds of a monotonic clock.
+            spent: How many calls have been made since then, or are to be thought so.
         """
-        burst = max(1, int(policy.quota * _SHARE))
-        per_window = policy.quota - (burst - 1) - policy.quota * _SHARE
+        per_window = policy.quota - (policy.burst - 1) - policy.quota * _SHARE
         self._interval = policy.window / per_window
-        self._tolerance = (burst - 1) * self._interval
+        self._tolerance = (policy.burst - 1) * self._interval
         # Waking up a little late costs nothing, as long as half of the margin covers it.
         self._lateness = policy.window * _SHARE / 2
-        self._next = now + min(spent, burst) * self._interval
+        self._next = now + min(spent, policy.quota) * self._interval
 
     def ready_at(self, now: float) -> float:
         """Return when the next slot is, now or later."""
@@ -91,6 +95,7 @@ class _Category:
     learned: bool = False
     paused_until: float = -math.inf
     in_flight: int = 0
+    begun: float | None = None
     sent: int = 0
 
 
@@ -125,6 +130,7 @@ class RateBudget:
             BudgetSpentError: The category is paused for longer than ``max_wait``.
         """
         state = self._category(category)
+        self._pause_left(state)  # who would be refused need not queue for it
         async with state.queue:  # only the first of the queue looks for a slot, so none is wasted
             while True:
                 await self._sit_out_pause(state)
@@ -137,6 +143,7 @@ class RateBudget:
             for pace in paces:
                 pace.take(now)
             state.in_flight += 1
+            state.begun = now if state.begun is None else state.begun
             state.sent += 1
 
     def release(self, category: str) -> None:
@@ -152,7 +159,7 @@ class RateBudget:
         state.paused_until = until
         for policy in state.policies:
             if policy.name.startswith(category):  # the safety net is everybody's
-                self._paces[policy] = Pace(policy, now=until, spent=policy.quota)
+                self._paces[policy] = Pace(policy, now=until, spent=policy.burst)
 
     def learn(
         self, category: str, headers: Mapping[str, str], *, now: float, success: bool
@@ -184,17 +191,23 @@ class RateBudget:
             self.pause(category, reset)
 
     async def _sit_out_pause(self, state: _Category) -> None:
-        while (seconds := state.paused_until - self.monotonic()) > 0:
-            if seconds > self.max_wait + _ROUNDING:
-                raise BudgetSpentError(seconds)
+        while (seconds := self._pause_left(state)) > 0:
             await self.sleep(seconds)
+
+    def _pause_left(self, state: _Category) -> float:
+        seconds = state.paused_until - self.monotonic()
+        if seconds > self.max_wait + _ROUNDING:
+            raise BudgetSpentError(seconds)
+        return seconds
 
     def _category(self, name: str) -> _Category:
         return self._categories.setdefault(name, _Category(_ASSUMED.get(name, ())))
 
     def _pace(self, policy: Policy, state: _Category, now: float) -> Pace:
         if policy not in self._paces:
-            self._paces[policy] = Pace(policy, now=now, spent=state.sent)
+            # A limit that is learned late holds for the calls before it too.
+            begun = now if state.begun is None else state.begun
+            self._paces[policy] = Pace(policy, now=begun, spent=state.sent)
         return self._paces[policy]
 
 

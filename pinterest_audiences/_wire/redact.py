@@ -39,7 +39,8 @@ def redact(text: str, *, token: str = "", body: tuple[bytes, ...] = ()) -> str:
     if token:
         text = text.replace(token, "[token]")
     if body:
-        found = (value for value in _values(body) if value in text)
+        values = (value if value.isalnum() else _one_line(value) for value in _values(body))
+        found = (value for value in values if value in text)
         for value in sorted(set(found), key=len, reverse=True):
             text = text.replace(value, "[sent]")
     for shape, name in _SHAPES:

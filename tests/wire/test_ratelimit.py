@@ -145,6 +145,18 @@ async def test_learned_limits_take_the_place_of_the_assumed_ones() -> None:
     assert 120 < found[-1] < 150
 
 
+async def test_a_limit_learned_late_counts_only_the_calls_of_its_window() -> None:
+    """What was sent minutes ago is no reason to wait."""
+    clock = FakeClock()
+    own = budget(clock)
+    before = (await slots(own, clock, "ads_write", 1200))[-1]
+    assert before > 120
+    learn(own, "ads_write", told('200, 200;w=60;name="ads_write_app_id_user_id"'))
+    found = await slots(own, clock, "ads_write", 200)
+    assert found[0] - before < 2
+    assert most_in_a_window(found, 60) <= 200
+
+
 async def test_a_success_without_limits_drops_the_assumed_ones() -> None:
     """An API that tells of no limits, as an emulator may, has none."""
     clock = FakeClock()

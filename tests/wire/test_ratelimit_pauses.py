@@ -125,6 +125,17 @@ async def test_too_long_a_pause_raises_at_once_and_for_as_long_as_it_lasts() -> 
     assert await slots(own, clock, "org_read", 1) == [100]
 
 
+@pytest.mark.parametrize("moment", [0.1, 0.3, 2 / 3, 1e6 + 0.1])
+async def test_the_longest_pause_allowed_is_sat_out_at_any_time_of_day(moment: float) -> None:
+    """Sums of times are not exact, and what is too long is not a matter of the last digit."""
+    clock = FakeClock()
+    clock.advance(moment)
+    own = budget(clock, max_wait=100.1)
+    own.pause("org_read", 100.1)
+    await own.acquire("org_read")
+    assert clock.elapsed == pytest.approx(moment + 100.1)
+
+
 async def test_who_comes_while_others_wait_is_refused_at_once_too() -> None:
     """A queue of patient callers does not keep the news from the next one."""
     clock = FakeClock()

@@ -130,6 +130,12 @@ def test_the_columns_of_a_row_are_known_too(row: RecordRow, secret: str) -> None
     assert secret not in redact(f"Invalid row: {value}", body=sent)
 
 
+def test_a_record_that_begins_with_another_is_taken_out_whole() -> None:
+    """Taking out the shorter one first would leave the rest of the longer."""
+    sent = body("abcd", "abcdefgh", "ghabcdxy")
+    assert redact("Invalid: abcdefgh ghabcdxy", body=sent) == "Invalid: [sent] [sent]"
+
+
 def test_what_is_too_short_to_be_known_spoils_no_word() -> None:
     """A record of three letters is in many words that are nobody's."""
     sent = create_body(

@@ -8,7 +8,7 @@ import pytest
 from support.calls import LIST_PATH, Operate, create, fails, get, update, walk
 from support.wire import LIST, PAGE, Reply, refusal, rig
 
-from pinterest_audiences import AuthenticationError, CallableToken, TokenRefreshError
+from pinterest_audiences import AuthenticationError, CallableToken, Token, TokenRefreshError
 
 pytestmark = pytest.mark.anyio
 
@@ -127,3 +127,31 @@ async def test_a_failed_refresh_tells_which_call_it_stopped_and_how_far_that_had
     assert "failed with OSError" in str(error)
     assert (error.operation, error.path) == ("customer_lists_update", LIST_PATH)
     assert (error.attempts, error.maybe_applied) == (2, True)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_a_token_that_cannot_be_had_tells_which_call_it_stopped(lost: int) -> None:
+    """Before the first attempt, or before the one after a lost answer."""
+
+    class Source:
+        """Gives a token so many times, and then none."""
+
+        left = lost
+
+        async def get(self) -> Token:
+            self.left -= 1
+            if self.left < 0:
+                raise TokenRefreshError(status=401, hint="sign in again")
+            return Token("token")
+
+        async def refresh(self, seen: Token) -> Token:
+            return seen
+
+    scene = rig(*[httpx.ReadError("reset")] * lost, access_token=Source())
+    async with scene.client as client:
+        error = await fails(update, client)
+    assert isinstance(error, TokenRefreshError)
+    assert str(error).startswith("customer_lists_update: 401")
+    assert "sign in again" in str(error)
+    assert (error.operation, error.path) == ("customer_lists_update", LIST_PATH)
+    assert (error.attempts, error.maybe_applied) == (lost, lost > 0)
