@@ -1,0 +1,45 @@
+"""What travels from a source to `prepare`: rows in order, some thousands at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from attrs import frozen
+
+__all__ = ["CHUNK_ROWS", "Block", "Chunk", "Values"]
+
+CHUNK_ROWS = 8_192
+"""Rows taken at a time from what hands out single rows."""
+
+
+@frozen(repr=False)
+class Values:
+    """Rows as Python objects: one cell each, or a tuple of cells where columns were chosen.
+
+    A row that its source could not read is a `Fault` in its place.
+    """
+
+    first: int
+    values: Sequence[object]
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.values)
+
+
+@frozen(repr=False)
+class Block:
+    """Rows of one cell each as ASCII text, each ended by a newline and none holding one."""
+
+    first: int
+    data: bytes
+    count: int
+
+    def values(self) -> list[str]:
+        """Return the rows as strings."""
+        return self.data.decode("ascii").split("\n")[:-1]
+
+
+Chunk: TypeAlias = Values | Block
