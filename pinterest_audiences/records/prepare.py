@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
 import anyio.lowlevel
-from attrs import astuple
 
 from pinterest_audiences.errors import ConfigurationError, TooManyRejectsError
 from pinterest_audiences.models import RecordRow
@@ -353,11 +351,12 @@ def _opened(
 
 def _key(record: str | RecordRow) -> object:
     if isinstance(record, RecordRow):
-        return astuple(record)
+        return record
     try:
-        return bytes.fromhex(record)  # half as long; equal only for equal digests
+        digest = bytes.fromhex(record)  # half as long as its text
     except ValueError:
         return record
+    return digest if digest.hex() == record else record
 
 
 def _flag(name: str, value: object) -> bool:

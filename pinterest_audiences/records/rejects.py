@@ -53,8 +53,10 @@ class RejectFile:
             ) from None
         with self._file:
             self._rows.append(("row", "reason", "value") if self._values else ("row", "reason"))
-            yield
-            self.flush()
+            try:
+                yield
+            finally:
+                self.flush()
 
     def add(self, row: int, reason: RejectReason, value: object) -> None:
         """Take a reject; it is written with the next flush."""
