@@ -5,7 +5,7 @@ Every exception of this package is a :class:`PinterestAudiencesError`::
     PinterestAudiencesError
     ├── ConfigurationError (ValueError)    an argument or setting that cannot work
     ├── RecordError (ValueError)           a record that must not be sent; says which, never what
-    ├── SourceError (ValueError)           a source that cannot be read, or not to its end; says where
+    ├── SourceError (ValueError)           a source that cannot be read to its end; says where
     ├── TooManyRejectsError (ValueError)   more rows were rejected than the caller allows
     ├── ClientClosedError (RuntimeError)   the client was used after it was closed
     ├── WrongEventLoopError (RuntimeError) the client was used in a second event loop or process

@@ -94,7 +94,7 @@ def _body(
         raise RecordError("exactly one of records and records_v2 is needed")
     start = json.dumps(head, separators=(",", ":"))[:-1].encode()
     if isinstance(records, Batch):
-        return b"".join((start, b",", records.fragment, b"}"))
+        return start + b",", records.fragment, b"}"
     if records is not None:
         return start + b',"records":"', _record_string(records), b'"}'
     rows = json.dumps(_rows(records_v2), separators=(",", ":")).encode()

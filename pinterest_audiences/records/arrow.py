@@ -5,19 +5,19 @@ Needs the extra ``[arrow]``; pyarrow is imported when it is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from types import ModuleType
+from typing import Protocol, cast, runtime_checkable
 
 from pinterest_audiences.errors import ConfigurationError, SourceError
 from pinterest_audiences.records.chunks import CHUNK_ROWS, Block, Chunk, Values
 from pinterest_audiences.records.columns import ColumnChoice
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 __all__ = ["ArrowStream", "need_arrow", "parquet_chunks", "stream_chunks"]
+
+_PARQUET_ROWS = 8 * CHUNK_ROWS
 
 
 @runtime_checkable
@@ -29,14 +29,35 @@ class ArrowStream(Protocol):
         ...
 
 
-def need_arrow() -> None:
+class _Column(Protocol):
+    """What is used of ``pyarrow.Array``."""
+
+    type: object
+    null_count: int
+
+    def __len__(self) -> int: ...
+    def slice(self, start: int, length: int, /) -> _Column: ...
+    def cast(self, kind: object, /) -> _Column: ...
+    def fill_null(self, value: str, /) -> _Column: ...
+    def to_pylist(self) -> list[object]: ...
+
+
+class _Batch(Protocol):
+    """What is used of ``pyarrow.RecordBatch``."""
+
+    num_rows: int
+
+    def column(self, place: int, /) -> _Column: ...
+
+
+def need_arrow() -> ModuleType:
     """Import pyarrow.
 
     Raises:
         ConfigurationError: It is not installed.
     """
     try:
-        import_module("pyarrow")
+        return import_module("pyarrow")
     except ImportError:
         raise ConfigurationError(
             "Arrow and Parquet need pyarrow: pip install 'pinterest-audiences[arrow]'"
@@ -51,18 +72,21 @@ def stream_chunks(stream: object, choice: ColumnChoice, source: str) -> Iterator
     Raises:
         SourceError: The stream breaks, or has not the column asked for.
     """
-    import pyarrow as pa  # noqa: PLC0415 - the extra is imported where it is used
-
-    reader = _reader(stream, source)
-    if isinstance(reader, pa.ChunkedArray):
-        yield from _array_chunks(reader, choice, source)
-        return
-    places = choice.settle(reader.schema.names, source)
-    first = 1
-    for batch in _batches(reader, source):
-        for chunk in _batch_chunks(batch, places, first, single=choice.single):
-            yield chunk
-        first += batch.num_rows
+    pa = need_arrow()
+    try:
+        try:
+            reader = pa.RecordBatchReader.from_stream(stream)
+            names = cast("Sequence[str]", reader.schema.names)
+        except pa.ArrowInvalid:
+            reader, names = pa.chunked_array(stream), None  # one column, not a table
+    except Exception as error:  # noqa: BLE001 - any library may stand behind the stream
+        raise _broken(error, source) from None
+    if names is None:
+        if not choice.single:
+            raise SourceError("is one column; a table is needed for rows", source=source)
+        yield from _column_chunks(reader.chunks, 1)
+    else:
+        yield from _table_chunks(reader, choice.settle(names, source), choice, source)
 
 
 def parquet_chunks(path: Path, choice: ColumnChoice, source: str) -> Iterator[Chunk]:
@@ -71,8 +95,8 @@ def parquet_chunks(path: Path, choice: ColumnChoice, source: str) -> Iterator[Ch
     Raises:
         SourceError: The file is damaged or cut short, or has not the column asked for.
     """
-    import pyarrow as pa  # noqa: PLC0415 - the extra is imported where it is used
-    from pyarrow import parquet  # noqa: PLC0415
+    pa = need_arrow()
+    parquet = import_module("pyarrow.parquet")
 
     try:
         file = parquet.ParquetFile(path, memory_map=False)
@@ -80,36 +104,31 @@ def parquet_chunks(path: Path, choice: ColumnChoice, source: str) -> Iterator[Ch
         raise _broken(error, source) from None
     with file:
         choice.settle(file.schema_arrow.names, source)
-        first = 1
-        wanted = file.iter_batches(batch_size=8 * CHUNK_ROWS, columns=list(choice.names))
-        for batch in _batches(wanted, source):
-            places = tuple(batch.schema.get_field_index(name) for name in choice.names)
-            yield from _batch_chunks(batch, places, first, single=choice.single)
-            first += batch.num_rows
+        batches = file.iter_batches(batch_size=_PARQUET_ROWS, columns=list(choice.names))
+        # The file hands the columns out in its own order.
+        order = [name for name in file.schema_arrow.names if name in choice.names]
+        places = tuple(order.index(name) for name in choice.names)
+        yield from _table_chunks(batches, places, choice, source)
 
 
-def _reader(stream: object, source: str) -> pa.RecordBatchReader | pa.ChunkedArray:
-    import pyarrow as pa  # noqa: PLC0415 - the extra is imported where it is used
-
-    try:
+def _table_chunks(
+    batches: Iterable[_Batch], places: tuple[int, ...], choice: ColumnChoice, source: str
+) -> Iterator[Chunk]:
+    first = 1
+    waiting = iter(batches)
+    while True:
         try:
-            return pa.RecordBatchReader.from_stream(stream)
-        except pa.ArrowInvalid:
-            return pa.chunked_array(stream)  # a stream of one column, not of a table
-    except Exception as error:  # noqa: BLE001 - it comes from the library whose object it is
-        raise _broken(error, source) from None
-
-
-def _batches(batches: Iterator[pa.RecordBatch], source: str) -> Iterator[pa.RecordBatch]:
-    rows = 0
-    try:
-        for batch in batches:
-            yield batch
-            rows += batch.num_rows
-    except GeneratorExit:
-        raise
-    except Exception as error:  # noqa: BLE001 - any library may stand behind the stream
-        raise _broken(error, source, rows) from None
+            batch = next(waiting, None)
+        except Exception as error:  # noqa: BLE001 - any library may stand behind the stream
+            raise _broken(error, source, first - 1) from None
+        if batch is None:
+            return
+        columns = [batch.column(place) for place in places]
+        if choice.single:
+            yield from _column_chunks(columns, first)
+        else:
+            yield from _row_chunks(columns, batch.num_rows, first)
+        first += batch.num_rows
 
 
 def _broken(error: Exception, source: str, row: int | None = None) -> SourceError:
@@ -122,54 +141,47 @@ def _broken(error: Exception, source: str, row: int | None = None) -> SourceErro
     )
 
 
-def _batch_chunks(
-    batch: pa.RecordBatch, places: tuple[int, ...], first: int, *, single: bool
-) -> Iterator[Chunk]:
-    columns = [batch.column(place) for place in places]
-    for start in range(0, batch.num_rows, CHUNK_ROWS):
-        pieces = [column.slice(start, CHUNK_ROWS) for column in columns]
-        if single:
-            yield _chunk(pieces[0], first + start)
-        else:
-            cells = [piece.to_pylist() for piece in pieces]
-            yield Values(first + start, list(zip(*cells, strict=True)))
+def _row_chunks(columns: list[_Column], rows: int, first: int) -> Iterator[Chunk]:
+    for start in range(0, rows, CHUNK_ROWS):
+        cells = [column.slice(start, CHUNK_ROWS).to_pylist() for column in columns]
+        yield Values(first + start, list(zip(*cells, strict=True)))
 
 
-def _array_chunks(
-    array: pa.ChunkedArray, choice: ColumnChoice, source: str
-) -> Iterator[Chunk]:
-    if not choice.single:
-        raise SourceError("is one column; a table is needed for rows", source=source)
-    first = 1
-    for piece in array.chunks:
-        for start in range(0, len(piece), CHUNK_ROWS):
-            yield _chunk(piece.slice(start, CHUNK_ROWS), first + start)
-        first += len(piece)
+def _column_chunks(columns: Iterable[_Column], first: int) -> Iterator[Chunk]:
+    for column in columns:
+        for start in range(0, len(column), CHUNK_ROWS):
+            yield _chunk(column.slice(start, CHUNK_ROWS), first + start)
+        first += len(column)
 
 
-def _chunk(cells: pa.Array, first: int) -> Chunk:
-    """Make a block of a piece of a column where that can be: its text is then never copied apart."""
-    import pyarrow as pa  # noqa: PLC0415 - the extra is imported where it is used
-    from pyarrow import compute  # noqa: PLC0415
-
-    kind = cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type
-    if not _is_text(kind):
+def _chunk(cells: _Column, first: int) -> Chunk:
+    """Make a block of a piece of a column where that can be, without an object for each cell."""
+    pa, compute = need_arrow(), import_module("pyarrow.compute")
+    text = _as_text(cells, pa)
+    if text is None:
         return Values(first, cells.to_pylist())
-    try:
-        text = cells.cast(pa.string())
-    except pa.ArrowInvalid:  # more than two gigabytes, or not UTF-8
-        return Values(first, cells.to_pylist())
-    if text.null_count:
-        text = text.fill_null("")  # both are empty cells, and the join below would lose a null
     offsets = pa.array([0, len(text)], pa.int32())
     joined = compute.binary_join(pa.ListArray.from_arrays(offsets, text), "\n")
-    data = joined[0].as_buffer().to_pybytes() + b"\n"
+    data = cast("bytes", joined[0].as_buffer().to_pybytes()) + b"\n"
     if data.isascii() and data.count(b"\n") == len(text):
         return Block(first, data, len(text))
     return Values(first, cells.to_pylist())
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    from pyarrow import types  # noqa: PLC0415 - the extra is imported where it is used
+def _as_text(cells: _Column, pa: ModuleType) -> _Column | None:
+    kind = cells.type
+    if pa.types.is_dictionary(kind):
+        kind = getattr(kind, "value_type", kind)
+    if not any(is_kind(kind) for is_kind in _text_kinds(pa)):
+        return None
+    try:
+        text = cells.cast(pa.string())
+    except pa.ArrowInvalid:  # more than two gigabytes, or not UTF-8
+        return None
+    # Null and "" are both empty cells; a null would make the whole join null.
+    return text.fill_null("") if text.null_count else text
 
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+def _text_kinds(pa: ModuleType) -> list[Callable[[object], bool]]:
+    names = ("is_string", "is_large_string", "is_string_view")  # the last one since pyarrow 16
+    return [getattr(pa.types, name) for name in names if hasattr(pa.types, name)]

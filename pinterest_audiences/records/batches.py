@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import accumulate, chain, islice
 from typing import Literal, Protocol, TypeAlias, cast
 
@@ -57,19 +57,17 @@ class Batch:
         return "records_v2" if self.fragment.startswith(b'"records_v2"') else "records"
 
     def __repr__(self) -> str:
-        return (
-            f"Batch(number={self.number}, {self.field}={self.count}, bytes={len(self.fragment)})"
-        )
+        return f"Batch(number={self.number}, {self.field}={self.count}, bytes={len(self.fragment)})"
 
 
 class Chunks(Protocol):
     """Records some thousands at a time, for ``for`` and ``async for``: a `Preparation`."""
 
-    def __iter__(self) -> Iterator[Sequence[str] | Sequence[RecordRow]]:
+    def __iter__(self) -> Iterator[Sequence[str | RecordRow]]:
         """Hand out chunks."""
         ...
 
-    def __aiter__(self) -> AsyncIterator[Sequence[str] | Sequence[RecordRow]]:
+    def __aiter__(self) -> AsyncIterator[Sequence[str | RecordRow]]:
         """Hand out chunks, awaited."""
         ...
 
@@ -130,7 +128,7 @@ class BatchMaker:
         self._batches = 0
         self._taken = 0  # records in the batches made
 
-    def add(self, records: Sequence[str] | Sequence[RecordRow]) -> Iterator[Batch]:
+    def add(self, records: Sequence[str | RecordRow]) -> Iterator[Batch]:
         """Take records and yield the batches that are full.
 
         Raises:
@@ -154,7 +152,7 @@ class BatchMaker:
         while self._waiting:
             yield self._batch(*self._longest())
 
-    def _texts(self, records: Sequence[str] | Sequence[RecordRow]) -> Sequence[str]:
+    def _texts(self, records: Sequence[str | RecordRow]) -> Sequence[str]:
         rows = self._start.startswith('"records_v2"')
         if self._trusted and not rows:
             return cast("Sequence[str]", records)
@@ -217,7 +215,7 @@ def make_batches(
         maker = BatchMaker(field, max_records=max_records, max_bytes=max_bytes, reserve=reserve)
         everything = chain((first,), waiting)
         while chunk := list(islice(everything, MAX_RECORDS)):
-            yield from maker.add(chunk)  # type: ignore[arg-type]  # the maker checks each record
+            yield from maker.add(cast("Sequence[str | RecordRow]", chunk))
         yield from maker.finish()
 
 

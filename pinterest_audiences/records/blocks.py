@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from operator import ne
+from typing import cast
 
 from attrs import frozen
 
@@ -27,7 +28,7 @@ from pinterest_audiences.records.identifiers import (
     worthless,
 )
 from pinterest_audiences.records.reasons import Note
-from pinterest_audiences.records.report import Tally
+from pinterest_audiences.records.report import Finding, Tally, column_findings
 
 __all__ = ["BlockWorker", "PlainWorker"]
 
@@ -79,6 +80,10 @@ class PlainWorker:
         self._tally.rows += chunk.count
         self.cells(values, chunk.first, records)
         return records
+
+    def findings(self) -> list[Finding]:
+        """Tell what is odd about the column."""
+        return column_findings(self._tally.forms, self._tally.notes)
 
     def cells(self, values: Sequence[object], first: int, records: list[str]) -> None:
         """Append the records of single cells."""
@@ -227,7 +232,7 @@ def _trimmed_strings(lines: bytes) -> list[str]:
 def _as_block(values: Sequence[object]) -> bytes | None:
     """Return the cells as one block of ASCII lines, or ``None`` where that cannot be."""
     try:
-        text = "\n".join(values)  # type: ignore[arg-type]  # a cell that is no string is what we look for
+        text = "\n".join(cast("Sequence[str]", values))  # one that is no string is found by this
     except TypeError:
         return None
     if not text.isascii() or text.count("\n") != len(values) - 1:

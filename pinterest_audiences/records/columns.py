@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 from attrs import fields
 
@@ -11,7 +12,14 @@ from pinterest_audiences.errors import ConfigurationError, SourceError
 from pinterest_audiences.models import RecordRow
 from pinterest_audiences.records.identifiers import IdentifierKind
 
-__all__ = ["ROW_COLUMNS", "ColumnChoice", "check_columns", "is_a_name", "looks_like_data"]
+__all__ = [
+    "ROW_COLUMNS",
+    "ColumnChoice",
+    "check_column",
+    "check_columns",
+    "is_a_name",
+    "looks_like_data",
+]
 
 ROW_COLUMNS = tuple(column.name for column in fields(RecordRow))
 
@@ -112,9 +120,18 @@ class ColumnChoice:
         return tuple(found.values())
 
 
-def check_columns(
-    columns: Mapping[str, str] | Iterable[str] | None,
-) -> dict[str, str] | None:
+def check_column(column: object) -> str | None:
+    """Check the name of a column.
+
+    Raises:
+        ConfigurationError: It is no string.
+    """
+    if column is None or isinstance(column, str):
+        return column
+    raise ConfigurationError("column: the name of a column is needed, a string")
+
+
+def check_columns(columns: object) -> dict[str, str] | None:
     """Check which column of the source becomes which column of a row.
 
     Raises:
@@ -122,18 +139,20 @@ def check_columns(
     """
     if columns is None:
         return None
-    if isinstance(columns, str):
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
         raise ConfigurationError("columns: a mapping of row columns to source columns is needed")
-    pairs = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
+    given = cast("Mapping[str, object] | Iterable[str]", columns)
+    pairs = dict(given) if isinstance(given, Mapping) else {name: name for name in given}
     unknown = [str(name) for name in pairs if name not in ROW_COLUMNS]
     if unknown or not pairs:
         raise ConfigurationError(
             f"columns: a row has {', '.join(ROW_COLUMNS)}; give a mapping of those to source "
             f"columns{', not ' + ', '.join(unknown) if unknown else ''}"
         )
-    if not all(isinstance(name, str) for name in pairs.values()):
+    named = {column: name for column, name in pairs.items() if isinstance(name, str)}
+    if len(named) < len(pairs):
         raise ConfigurationError("columns: the names of source columns are strings")
-    return pairs
+    return named
 
 
 def looks_like_data(names: Iterable[str]) -> bool:

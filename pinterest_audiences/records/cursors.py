@@ -76,7 +76,9 @@ def _header(cursor: object, source: str) -> list[object]:
     try:
         if callable(keys):
             return list(cast("Sequence[object]", keys()))
-        description = cast("Sequence[Sequence[object]] | None", getattr(cursor, "description", None))
+        description = cast(
+            "Sequence[Sequence[object]] | None", getattr(cursor, "description", None)
+        )
     except Exception as error:
         raise _failed(error, source, 0) from error
     if not description:
@@ -88,9 +90,7 @@ def _failed(error: Exception, source: str, row: int) -> SourceError:
     return SourceError(f"the database failed ({type(error).__name__})", source=source, row=row)
 
 
-def _cells(
-    rows: Sequence[object], places: tuple[int, ...], choice: ColumnChoice
-) -> list[object]:
+def _cells(rows: Sequence[object], places: tuple[int, ...], choice: ColumnChoice) -> list[object]:
     if rows and isinstance(rows[0], Mapping):  # a cursor of dictionaries
         named = cast("Sequence[Mapping[str, object]]", rows)
         if choice.single:

@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias, cast
 from pinterest_audiences.errors import ConfigurationError, SourceError
 from pinterest_audiences.records.chunks import Values
 from pinterest_audiences.records.columns import ColumnChoice
-from pinterest_audiences.records.lines import LONG_LINE, LONGEST_LINE, LineText
+from pinterest_audiences.records.lines import LONGEST_LINE, LineText
 from pinterest_audiences.records.reasons import Fault, RejectReason
 from pinterest_audiences.records.text import trim
 
@@ -38,7 +38,7 @@ class _Reader(Protocol):
     def __iter__(self) -> Iterator[list[str]]: ...
 
 
-def check_delimiter(delimiter: str | None) -> str | None:
+def check_delimiter(delimiter: object) -> str | None:
     """Check a delimiter.
 
     Raises:
@@ -115,8 +115,8 @@ def _chain(rest: str, texts: Iterator[LineText]) -> Iterator[LineText]:
 def _split(header: str, delimiter: str) -> list[str]:
     lines = io.StringIO(header, newline="\n")
     try:
-        return next(csv.reader(lines, delimiter=delimiter, strict=True), [])
-    except csv.Error:
+        return next(csv.reader(lines, delimiter=delimiter, strict=True))
+    except (csv.Error, StopIteration):
         return header.rstrip("\r\n").split(delimiter)
 
 

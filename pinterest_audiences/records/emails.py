@@ -70,7 +70,7 @@ def normalise_email(text: str) -> str:
     return text.lower()
 
 
-def check_email(address: str) -> RejectReason | None:
+def check_email(address: str) -> RejectReason | None:  # noqa: PLR0911 - one line a rule
     """Tell what is wrong with a normalised address, by its structure only.
 
     The local part may hold any letter and any dots: mailboxes such as ``a..b.@carrier.ne.jp``
@@ -113,7 +113,10 @@ def placeholder_emails() -> list[str]:
     """Return addresses that stand for no customer, to know their hashes by."""
     words = sorted(_SAME_ON_BOTH_SIDES)
     same = [f"{word}@{word}.com" for word in words]
-    return [*same, *(f"{word}@{domain}" for word in sorted(_TEST_WORDS) for domain in _TEST_DOMAINS)]
+    return [
+        *same,
+        *(f"{word}@{domain}" for word in sorted(_TEST_WORDS) for domain in _TEST_DOMAINS),
+    ]
 
 
 def _is_domain(domain: str) -> bool:

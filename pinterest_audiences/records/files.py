@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias, cast, runtime_checkable
@@ -48,7 +48,7 @@ class ByteFile:
     where: Opened
 
     @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
+    def open(self) -> Generator[BinaryIO, None, None]:
         """Open it, decompressed where its first bytes are those of gzip.
 
         Raises:
@@ -83,7 +83,7 @@ class _Raw(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: any buffer
         data = self._file.read(len(buffer))
-        if not isinstance(data, bytes):
+        if not _is_bytes(data):
             raise OSError("the file was opened for text; open it with 'rb'")
         buffer[: len(data)] = data
         return len(data)
@@ -128,3 +128,7 @@ def failure(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error) or "cannot be read"
     return f"cannot be read ({type(error).__name__})"
+
+
+def _is_bytes(data: object) -> bool:
+    return isinstance(data, bytes)

@@ -62,9 +62,7 @@ def forecast(records: int, match_rate: float) -> Forecast:
         >>> forecast(180, 0.5).records_needed
         200
     """
-    if isinstance(match_rate, bool) or not isinstance(match_rate, int | float):
-        raise ConfigurationError("match_rate: a number above 0 and up to 1 is needed")
-    if not 0 < match_rate <= 1:
+    if not _is_rate(match_rate):
         raise ConfigurationError("match_rate: a number above 0 and up to 1 is needed")
     if records < 0:
         raise ConfigurationError("records: a number that is not negative is needed")
@@ -74,3 +72,7 @@ def forecast(records: int, match_rate: float) -> Forecast:
         expected_matches=math.floor(records * match_rate),
         records_needed=math.ceil(MINIMUM_MATCHED / match_rate),
     )
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1

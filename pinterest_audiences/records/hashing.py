@@ -14,7 +14,12 @@ from pinterest_audiences.records.reasons import RejectReason
 
 __all__ = [
     "Digest",
-    "HashAlgorithm", "algorithm_of", "hash_function", "known_algorithm", "worthless_digests"]
+    "HashAlgorithm",
+    "algorithm_of",
+    "hash_function",
+    "known_algorithm",
+    "worthless_digests",
+]
 
 
 class Digest(Protocol):

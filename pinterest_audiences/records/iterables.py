@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from itertools import islice
 
-from pinterest_audiences.errors import PinterestAudiencesError, SourceError
+from pinterest_audiences.errors import SourceError
 from pinterest_audiences.records.chunks import CHUNK_ROWS, Values
 from pinterest_audiences.records.columns import ColumnChoice
 from pinterest_audiences.records.mappings import pick

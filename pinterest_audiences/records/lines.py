@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from pinterest_audiences.errors import ConfigurationError, SourceError
 from pinterest_audiences.records.files import ByteFile, byte_blocks
 
-__all__ = ["LONG_LINE", "LONGEST_LINE", "LineText", "check_encoding", "line_texts"]
+__all__ = ["LONGEST_LINE", "LONG_LINE", "LineText", "check_encoding", "line_texts"]
 
 LONGEST_LINE = 1_048_576
 """Characters; a longer line is skipped, so that one line cannot take all memory."""

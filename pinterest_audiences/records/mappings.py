@@ -39,9 +39,7 @@ def pick(items: Sequence[object], choice: ColumnChoice, source: str) -> list[obj
     return [_pick(item, row, choice) for item, row in zip(items, named, strict=True)]
 
 
-def ndjson_chunks(
-    texts: Iterator[LineText], choice: ColumnChoice, source: str
-) -> Iterator[Values]:
+def ndjson_chunks(texts: Iterator[LineText], choice: ColumnChoice, source: str) -> Iterator[Values]:
     """Read a file of one JSON value a line.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import anyio.lowlevel
@@ -29,24 +29,27 @@ from pinterest_audiences.records.identifiers import (
     make_rules,
 )
 from pinterest_audiences.records.rejects import RejectFile
-from pinterest_audiences.records.report import (
-    Finding,
-    PreparationReport,
-    Tally,
-    column_findings,
-)
+from pinterest_audiences.records.report import Finding, PreparationReport, Tally
 from pinterest_audiences.records.rows import RowWorker
 from pinterest_audiences.records.sources import Source, open_source
 
 __all__ = ["Preparation", "prepare", "prepare_rows"]
 
-T = TypeVar("T", str, RecordRow)
+T = TypeVar("T", bound="str | RecordRow")
 
 _ENOUGH_ROWS = 1_000  # before so many, a share of rejects says little, unless the source has ended
 
 
-class _Worker(Protocol[T]):
-    def work(self, chunk: Chunk) -> list[T]: ...
+class Worker(Protocol[T]):
+    """Makes records of chunks and counts what becomes of each row."""
+
+    def work(self, chunk: Chunk) -> list[T]:
+        """Return the records of a chunk."""
+        ...
+
+    def findings(self) -> Sequence[Finding]:
+        """Tell what is odd about the columns."""
+        ...
 
 
 class Preparation(Generic[T]):
@@ -60,11 +63,10 @@ class Preparation(Generic[T]):
         self,
         source: Source,
         choice: ColumnChoice,
-        worker: _Worker[T],
+        worker: Worker[T],
+        *,
         tally: Tally,
         rejects: RejectFile,
-        findings: Callable[[], Sequence[Finding]],
-        *,
         deduplicate: bool,
         max_reject_share: float | None,
     ) -> None:
@@ -73,7 +75,6 @@ class Preparation(Generic[T]):
         self._worker = worker
         self._tally = tally
         self._rejects = rejects
-        self._findings = findings
         self._seen: set[object] | None = set() if deduplicate else None
         self._max_reject_share = max_reject_share
         self._started = False
@@ -97,7 +98,7 @@ class Preparation(Generic[T]):
             rejects=dict(tally.rejects),
             first_rows={reason: tuple(rows) for reason, rows in tally.first_rows.items()},
             forms=dict(tally.forms),
-            findings=tuple(self._findings()),
+            findings=tuple(self._worker.findings()),
         )
 
     def batches(
@@ -167,7 +168,7 @@ class Preparation(Generic[T]):
     def _work(self, chunk: Chunk) -> list[T]:
         records = self._worker.work(chunk)
         if self._seen is not None:
-            records = self._without_duplicates(records)
+            records = self._without_duplicates(records, self._seen)
         self._tally.records += len(records)
         self._rejects.flush()
         if self._tally.rows >= _ENOUGH_ROWS:
@@ -178,9 +179,7 @@ class Preparation(Generic[T]):
         self._complete = True
         self._check_share()
 
-    def _without_duplicates(self, records: list[T]) -> list[T]:
-        seen = self._seen
-        assert seen is not None
+    def _without_duplicates(self, records: list[T], seen: set[object]) -> list[T]:
         fresh: list[T] = []
         for record in records:
             key = _key(record)
@@ -264,9 +263,8 @@ def prepare(
         opened,
         choice,
         BlockWorker(known, rules, tally),
-        tally,
-        rejects,
-        lambda: column_findings(tally.forms, tally.notes),
+        tally=tally,
+        rejects=rejects,
         deduplicate=_flag("deduplicate", deduplicate),
         max_reject_share=_share(max_reject_share),
     )
@@ -328,9 +326,8 @@ def prepare_rows(
         opened,
         choice,
         worker,
-        tally,
-        rejects,
-        worker.findings,
+        tally=tally,
+        rejects=rejects,
         deduplicate=_flag("deduplicate", deduplicate),
         max_reject_share=_share(max_reject_share),
     )

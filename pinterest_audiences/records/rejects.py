@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -33,7 +33,7 @@ class RejectFile:
         self._rows: list[tuple[object, ...]] = []
 
     @contextmanager
-    def open(self) -> Iterator[None]:
+    def open(self) -> Generator[None, None, None]:
         """Keep the file open.
 
         Raises:

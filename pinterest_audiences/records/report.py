@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from attrs import asdict, frozen
 
@@ -36,7 +36,7 @@ _WORDS: Mapping[FindingKind, str] = {
     FindingKind.MIXED_PLAIN_AND_HASHED: "hashed already, among plain ones: is this one column?",
     FindingKind.MIXED_ALGORITHMS: "not hashed as most are: is this one column?",
     FindingKind.UPPER_CASE_HASHES: "hashes in upper case; lower-cased, or they would match nobody",
-    FindingKind.RESERVED_DOMAINS: "addresses that no mail can reach (example.com, .test): test data?",
+    FindingKind.RESERVED_DOMAINS: "addresses without a mailbox (example.com, .test): test data?",
     FindingKind.MAYBE_UNDASHED_IDS: "32 digits without dashes, taken as MD5; ids would need dashes",
     FindingKind.CELLS_LEFT_OUT: "cells left out of rows that have other identifiers",
 }
@@ -120,7 +120,7 @@ class PreparationReport:
 
     def to_dict(self) -> dict[str, JSON]:
         """Return the report as JSON values; names are only ever added."""
-        told: dict[str, JSON] = asdict(self, value_serializer=_plain)
+        told = cast("dict[str, JSON]", asdict(self, value_serializer=_plain))
         told["rejected"] = self.rejected
         return told
 
@@ -203,5 +203,5 @@ def _plain(_owner: object, _field: object, value: object) -> object:
     if isinstance(value, OpenEnum):
         return str(value)
     if isinstance(value, dict):
-        return {str(key): item for key, item in value.items()}
+        return {str(key): item for key, item in cast("dict[object, object]", value).items()}
     return value

@@ -12,7 +12,12 @@ from attrs import frozen
 from pinterest_audiences.errors import ConfigurationError, SourceError
 from pinterest_audiences.records import arrow, cursors, delimited, iterables, mappings
 from pinterest_audiences.records.chunks import Chunk
-from pinterest_audiences.records.columns import ColumnChoice, check_columns, is_a_name
+from pinterest_audiences.records.columns import (
+    ColumnChoice,
+    check_column,
+    check_columns,
+    is_a_name,
+)
 from pinterest_audiences.records.files import ByteFile, Readable, check_path
 from pinterest_audiences.records.identifiers import IdentifierKind
 from pinterest_audiences.records.lines import LineText, check_encoding, line_texts
@@ -32,7 +37,7 @@ _FORMATS: Mapping[str, FileFormat] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_KNOWN = frozenset({*_FORMATS.values(), "lines"})
+_KNOWN: tuple[FileFormat, ...] = ("csv", "tsv", "psv", "lines", "ndjson", "parquet")
 _DELIMITERS = {"csv": None, "tsv": "\t", "psv": "|"}
 _PARQUET = b"PAR1"
 
@@ -138,15 +143,13 @@ def open_source(
         >>> open_source(["ann@shop.de", "bob@shop.de"])
         Source('list')
     """
-    if column is not None and not isinstance(column, str):
-        raise ConfigurationError("column: the name of a column is needed")
     options = _TextOptions(
         check_encoding(encoding), delimited.check_delimiter(delimiter), _check_format(format)
     )
     if isinstance(anything, Source):
         return anything
     name, chunks, async_chunks = _opened(anything, options)
-    return Source(name, column, check_columns(columns), chunks, async_chunks)
+    return Source(name, check_column(column), check_columns(columns), chunks, async_chunks)
 
 
 @frozen
@@ -156,7 +159,7 @@ class _TextOptions:
     format: FileFormat | None
 
 
-def _opened(
+def _opened(  # noqa: PLR0911 - one line a kind of source
     anything: object, options: _TextOptions
 ) -> tuple[str, Chunks | None, AsyncChunks | None]:
     if isinstance(anything, str | os.PathLike):
@@ -250,6 +253,9 @@ def _starts_as_parquet(path: Path) -> bool:
 
 
 def _check_format(form: object) -> FileFormat | None:
-    if form is None or form in _KNOWN:
-        return cast("FileFormat | None", form)
-    raise ConfigurationError(f"format: one of {', '.join(sorted(_KNOWN))} is needed")
+    if form is None:
+        return None
+    for known in _KNOWN:
+        if form == known:
+            return known
+    raise ConfigurationError(f"format: one of {', '.join(_KNOWN)} is needed")
