@@ -30,7 +30,6 @@ RESERVE = 256  # for the rest of a body: operation type, or list type and a name
 _NOT_IN_RECORDS = re.compile(r'[\s\x00-\x20\x7f-\x9f"\\,\ud800-\udfff]')
 _NOT_IN_CELLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _TO_ESCAPE = re.compile(r'["\\]')
-_USUAL_RECORD = 65  # octets: a SHA-256 and a comma
 _COLUMNS = tuple(column.name for column in fields(RecordRow))
 
 
@@ -117,16 +116,18 @@ class BatchMaker:
         reserve: int = RESERVE,
         trusted: bool = False,
     ) -> None:
-        start, end = ('"records":"', '"') if field == "records" else ('"records_v2":[', "]")
+        start, end = (b'"records":"', b'"') if field == "records" else (b'"records_v2":[', b"]")
         self._start, self._end = start, end
         self._max_records = _whole("max_records", max_records, 1)
         room = max_bytes - _whole("reserve", reserve, 0) - len(start) - len(end)
         _whole("max_bytes", max_bytes, max_bytes - room + 1)
         self._room = room
         self._trusted = trusted
-        self._waiting: list[str] = []
+        self._pieces: list[bytes] = []  # the batch in the making, joined as far as it goes
+        self._size = 0
+        self._count = 0
         self._batches = 0
-        self._taken = 0  # records in the batches made
+        self._taken = 0  # records seen, to name a wrong one
 
     def add(self, records: Sequence[str | RecordRow]) -> Iterator[Batch]:
         """Take records and yield the batches that are full.
@@ -134,53 +135,61 @@ class BatchMaker:
         Raises:
             RecordError: A record cannot be sent, or is alone too long for a batch.
         """
-        self._waiting += self._texts(records)
-        # With fewer than this, of usual length, no batch can be full.
-        enough = min(self._max_records, self._room // _USUAL_RECORD + 1)
-        while len(self._waiting) >= enough:
-            count, data = self._longest()
-            if count == len(self._waiting) < self._max_records:
-                return
-            yield self._batch(count, data)
+        texts = self._texts(records)
+        at = 0
+        while at < len(texts):
+            end = at + self._max_records - self._count
+            part = texts[at:end] if at or end < len(texts) else texts
+            data = ",".join(part).encode()
+            fits = self._fits(len(data))
+            if not fits:
+                part = part[: self._fitting(part)]
+                data = ",".join(part).encode()
+            if part:
+                self._put(data, len(part))
+                at += len(part)
+            if not fits or self._count == self._max_records:
+                yield self._batch()
 
     def finish(self) -> Iterator[Batch]:
-        """Yield what is left.
-
-        Raises:
-            RecordError: A record is alone too long for a batch.
-        """
-        while self._waiting:
-            yield self._batch(*self._longest())
+        """Yield what is left."""
+        if self._count:
+            yield self._batch()
 
     def _texts(self, records: Sequence[str | RecordRow]) -> Sequence[str]:
-        rows = self._start.startswith('"records_v2"')
+        rows = self._start.startswith(b'"records_v2"')
         if self._trusted and not rows:
             return cast("Sequence[str]", records)
-        first = self._taken + len(self._waiting)
         check = _checked_row if rows else _checked_record
-        return [check(record, index) for index, record in enumerate(records, first)]
+        return [check(record, index) for index, record in enumerate(records, self._taken)]
 
-    def _longest(self) -> tuple[int, bytes]:
-        """Return as many of the first records as both caps allow, joined."""
-        head = self._waiting[: self._max_records]
-        data = ",".join(head).encode()
-        if len(data) <= self._room:
-            return len(head), data
-        ends = accumulate(len(text.encode()) + 1 for text in head)
-        count = sum(1 for end in ends if end - 1 <= self._room)
-        if not count:
+    def _fits(self, size: int) -> bool:
+        return self._size + size + bool(self._count) <= self._room
+
+    def _fitting(self, texts: Sequence[str]) -> int:
+        """Return how many of the texts still fit; none only where another batch is begun."""
+        sizes = accumulate(len(text.encode()) + 1 for text in texts)
+        count = sum(1 for size in sizes if self._fits(size - 1))
+        if not count and not self._count:
             raise RecordError("is alone longer than max_bytes allows", index=self._taken)
-        return count, ",".join(head[:count]).encode()
+        return count
 
-    def _batch(self, count: int, data: bytes) -> Batch:
-        del self._waiting[:count]
-        self._batches += 1
+    def _put(self, data: bytes, count: int) -> None:
+        self._size += len(data) + bool(self._count)
+        self._pieces.append(data)
+        self._count += count
         self._taken += count
-        return Batch(
-            fragment=b"".join((self._start.encode(), data, self._end.encode())),
-            count=count,
+
+    def _batch(self) -> Batch:
+        data = b",".join(self._pieces)
+        self._batches += 1
+        batch = Batch(
+            fragment=b"".join((self._start, data, self._end)),
+            count=self._count,
             number=self._batches,
         )
+        self._pieces, self._size, self._count = [], 0, 0
+        return batch
 
 
 def make_batches(

@@ -9,14 +9,13 @@ fast path knows no rule of its own: it only knows lines about which the rules ha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import ne
-from typing import cast
 
 from attrs import frozen
 
-from pinterest_audiences.records.chunks import Block, Chunk
+from pinterest_audiences.records.chunks import Block, Chunk, block_of
 from pinterest_audiences.records.emails import RUBBISH_WORDS
 from pinterest_audiences.records.hashing import HashAlgorithm, hash_function
 from pinterest_audiences.records.identifiers import (
@@ -50,16 +49,22 @@ _MOBILE_KINDS = frozenset({IdentifierKind.MAID, IdentifierKind.IDFA})
 def _email_lines() -> re.Pattern[bytes]:
     # Bounds as in `emails`: 64 + 1 + 2 * 64 + 63 octets are less than what it allows at most.
     # Domains of more labels, and all that it may want to look at, are left to it.
-    by_letter = {
-        letter: "|".join(sorted(re.escape(word[1:]) for word in words))
-        for letter, words in groupby(sorted(RUBBISH_WORDS), key=lambda word: word[0])
-    }
-    rubbish = "|".join(f"{letter}(?:{rest})" for letter, rest in by_letter.items())
-    local = f"(?!(?:{rubbish})@)" + r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}+"
+    local = f"(?!{_any_of(RUBBISH_WORDS)}@)" + r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}+"
     label = r"(?!example\.)[a-z0-9][a-z0-9-]{0,62}+(?<!-)\."
     top = r"(?!test|example|invalid|localhost)[a-z]{2,62}+"
     line = rf"(?:[ \t\r]*+{local}@(?:{label}){{1,2}}+{top}[ \t\r]*+\n)*+"
     return re.compile(line.encode())
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """Return an expression for any of the words that looks at each letter once."""
+    rests: dict[str, list[str]] = {}
+    for word in words:
+        rests.setdefault(word[:1], []).append(word[1:])
+    ways = [re.escape(letter) + _any_of(rests[letter]) for letter in sorted(rests) if letter]
+    if "" in rests:
+        ways.append("")
+    return f"(?:{'|'.join(ways)})" if len(ways) > 1 else "".join(ways)
 
 
 _EMAIL_LINES = _email_lines()
@@ -130,14 +135,14 @@ class BlockWorker(PlainWorker):
         if not self._shapes:
             self.cells(values, first, records)
             return
-        block = _as_block(values)
-        if block is not None:
-            self._block(block, first, records)
+        whole = block_of(first, values)
+        if whole is not None:
+            self._block(whole.data, first, records)
             return
         for simple, run in _runs(values):
-            block = _as_block(run) if simple else None
+            block = block_of(first, run) if simple else None
             if block is not None:
-                self._block(block, first, records)
+                self._block(block.data, first, records)
             else:
                 self.cells(run, first, records)
             first += len(run)
@@ -201,7 +206,7 @@ def _hasher(
     algorithm: HashAlgorithm, cells: Callable[[bytes], list[bytes]]
 ) -> Callable[[bytes], list[str]]:
     function = hash_function(algorithm)
-    return lambda lines: [function(cell).hexdigest() for cell in cells(lines)]
+    return lambda lines: [digest.hexdigest() for digest in map(function, cells(lines))]
 
 
 def _lines(lines: bytes) -> list[bytes]:
@@ -215,10 +220,14 @@ def _upper(lines: bytes) -> list[bytes]:
 
 
 def _trimmed(lines: bytes) -> list[bytes]:
-    cells = _lines(lines)
-    if any(edge in lines for edge in _EDGES):
-        return [cell.strip(b" \t\r") for cell in cells]
-    return cells
+    return _lines(_without_edges(lines))
+
+
+def _without_edges(lines: bytes) -> bytes:
+    for edge in _EDGES:
+        if edge in lines:
+            lines = lines.replace(edge, b"")  # proven: they stand at the edges only
+    return lines
 
 
 def _strings(lines: bytes) -> list[str]:
@@ -226,18 +235,7 @@ def _strings(lines: bytes) -> list[str]:
 
 
 def _trimmed_strings(lines: bytes) -> list[str]:
-    return [cell.strip(" \t\r") for cell in _strings(lines)]
-
-
-def _as_block(values: Sequence[object]) -> bytes | None:
-    """Return the cells as one block of ASCII lines, or ``None`` where that cannot be."""
-    try:
-        text = "\n".join(cast("Sequence[str]", values))  # one that is no string is found by this
-    except TypeError:
-        return None
-    if not text.isascii() or text.count("\n") != len(values) - 1:
-        return None
-    return text.encode() + b"\n"
+    return _strings(_without_edges(lines))
 
 
 def _runs(values: Sequence[object]) -> Iterator[tuple[bool, list[object]]]:

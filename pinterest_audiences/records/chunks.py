@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from attrs import frozen
 
-__all__ = ["CHUNK_ROWS", "Block", "Chunk", "Values"]
+__all__ = ["CHUNK_ROWS", "Block", "Chunk", "Values", "block_of"]
 
 CHUNK_ROWS = 8_192
 """Rows taken at a time from what hands out single rows."""
@@ -43,3 +43,14 @@ class Block:
 
 
 Chunk: TypeAlias = Values | Block
+
+
+def block_of(first: int, values: Sequence[object]) -> Block | None:
+    """Return cells as a block, or ``None`` where one is not ASCII text of one line."""
+    try:
+        text = "\n".join(cast("Sequence[str]", values))  # one that is no string is found by this
+    except TypeError:
+        return None
+    if not values or not text.isascii() or text.count("\n") != len(values) - 1:
+        return None
+    return Block(first, (text + "\n").encode(), len(values))

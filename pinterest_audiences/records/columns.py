@@ -141,8 +141,11 @@ def check_columns(columns: object) -> dict[str, str] | None:
         return None
     if isinstance(columns, str) or not isinstance(columns, Iterable):
         raise ConfigurationError("columns: a mapping of row columns to source columns is needed")
-    given = cast("Mapping[str, object] | Iterable[str]", columns)
-    pairs = dict(given) if isinstance(given, Mapping) else {name: name for name in given}
+    pairs = (
+        dict(cast("Mapping[str, object]", columns))
+        if isinstance(columns, Mapping)
+        else {name: cast("object", name) for name in cast("Iterable[str]", columns)}
+    )
     unknown = [str(name) for name in pairs if name not in ROW_COLUMNS]
     if unknown or not pairs:
         raise ConfigurationError(

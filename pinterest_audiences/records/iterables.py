@@ -6,14 +6,14 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from itertools import islice
 
 from pinterest_audiences.errors import SourceError
-from pinterest_audiences.records.chunks import CHUNK_ROWS, Values
+from pinterest_audiences.records.chunks import CHUNK_ROWS, Chunk, Values, block_of
 from pinterest_audiences.records.columns import ColumnChoice
 from pinterest_audiences.records.mappings import pick
 
 __all__ = ["async_item_chunks", "async_lists", "item_chunks"]
 
 
-def item_chunks(items: Iterable[object], choice: ColumnChoice, source: str) -> Iterator[Values]:
+def item_chunks(items: Iterable[object], choice: ColumnChoice, source: str) -> Iterator[Chunk]:
     """Read strings, mappings or `RecordRow` objects.
 
     Raises:
@@ -21,13 +21,13 @@ def item_chunks(items: Iterable[object], choice: ColumnChoice, source: str) -> I
     """
     first = 1
     for chunk in _lists(items, source):
-        yield Values(first, _cells(chunk, choice, source))
+        yield _chunk(first, chunk, choice, source)
         first += len(chunk)
 
 
 async def async_item_chunks(
     items: AsyncIterable[object], choice: ColumnChoice, source: str
-) -> AsyncIterator[Values]:
+) -> AsyncIterator[Chunk]:
     """Read strings, mappings or `RecordRow` objects, awaited.
 
     Raises:
@@ -35,7 +35,7 @@ async def async_item_chunks(
     """
     first = 1
     async for chunk in async_lists(items, source):
-        yield Values(first, _cells(chunk, choice, source))
+        yield _chunk(first, chunk, choice, source)
         first += len(chunk)
 
 
@@ -93,7 +93,6 @@ def _failed(error: Exception, source: str, row: int) -> SourceError:
     return told
 
 
-def _cells(chunk: list[object], choice: ColumnChoice, source: str) -> list[object]:
-    if choice.single and set(map(type, chunk)) == {str}:
-        return chunk
-    return pick(chunk, choice, source)
+def _chunk(first: int, items: list[object], choice: ColumnChoice, source: str) -> Chunk:
+    block = block_of(first, items) if choice.single else None
+    return block or Values(first, pick(items, choice, source))
