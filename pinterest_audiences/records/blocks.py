@@ -29,7 +29,7 @@ from pinterest_audiences.records.identifiers import (
 from pinterest_audiences.records.reasons import Note
 from pinterest_audiences.records.report import Finding, Tally, column_findings
 
-__all__ = ["BlockWorker", "PlainWorker"]
+__all__ = ["BlockWorker", "PlainWorker", "email_hasher"]
 
 _EDGES = (b" ", b"\t", b"\r")
 _HEX_LINES = tuple(
@@ -193,7 +193,7 @@ class BlockWorker(PlainWorker):
 def _shapes(kind: IdentifierKind, rules: Rules) -> tuple[_Shape, ...]:
     hashed = tuple(_Shape(lines, form, _strings) for lines, form in _HEX_LINES)
     if kind == IdentifierKind.EMAIL:
-        records = _trimmed_strings if rules.plain_emails else _hasher(rules.algorithm, _trimmed)
+        records = _trimmed_strings if rules.plain_emails else email_hasher(rules.algorithm)
         return _Shape(_EMAIL_LINES, None, records), *hashed
     if kind in _MOBILE_KINDS:
         upper = kind == IdentifierKind.IDFA and rules.idfa_case == "upper"
@@ -207,6 +207,11 @@ def _hasher(
 ) -> Callable[[bytes], list[str]]:
     function = hash_function(algorithm)
     return lambda lines: [digest.hexdigest() for digest in map(function, cells(lines))]
+
+
+def email_hasher(algorithm: HashAlgorithm) -> Callable[[bytes], list[str]]:
+    """Return what hashes proven, lowered lines of e-mails."""
+    return _hasher(algorithm, _trimmed)
 
 
 def _lines(lines: bytes) -> list[bytes]:
