@@ -17,7 +17,7 @@ from pinterest_audiences.records.columns import ColumnChoice
 
 __all__ = ["ArrowStream", "need_arrow", "parquet_chunks", "stream_chunks"]
 
-_PARQUET_ROWS = 4 * CHUNK_ROWS
+_PARQUET_ROWS = 8 * CHUNK_ROWS
 
 
 @runtime_checkable

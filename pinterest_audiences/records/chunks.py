@@ -9,7 +9,7 @@ from attrs import frozen
 
 __all__ = ["CHUNK_ROWS", "Block", "Chunk", "Values", "block_of"]
 
-CHUNK_ROWS = 4_096
+CHUNK_ROWS = 2_048
 """Rows taken at a time from what hands out single rows; so many stay in a processor's cache."""
 
 
