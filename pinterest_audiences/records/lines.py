@@ -90,8 +90,8 @@ def line_texts(file: ByteFile, encoding: str | None) -> Iterator[LineText]:
 def _unix_lines(texts: Iterator[str]) -> Iterator[str]:
     old_mac: bool | None = None
     for text in texts:
-        if old_mac is None and ("\n" in text or "\r" in text):
-            old_mac = "\n" not in text and not text.endswith("\r")
+        if old_mac is None and ("\n" in text or "\r" in text[:-1]):
+            old_mac = "\n" not in text  # a "\r" at the very end may be half of "\r\n"
         yield text.replace("\r", "\n") if old_mac else text
 
 
