@@ -104,9 +104,9 @@ def parquet_chunks(path: Path, choice: ColumnChoice, source: str) -> Iterator[Ch
         raise _broken(error, source) from None
     with file:
         choice.settle(file.schema_arrow.names, source)
-        batches = file.iter_batches(batch_size=_PARQUET_ROWS, columns=list(choice.names))
-        # The file hands the columns out in its own order.
+        # Asked for in the order of the file, they come in it, whatever pyarrow makes of another.
         order = [name for name in file.schema_arrow.names if name in choice.names]
+        batches = file.iter_batches(batch_size=_PARQUET_ROWS, columns=order)
         places = tuple(order.index(name) for name in choice.names)
         yield from _table_chunks(batches, places, choice, source)
 
@@ -176,7 +176,7 @@ def _as_text(cells: _Column, pa: ModuleType) -> _Column | None:
         return None
     try:
         text = cells.cast(pa.string())
-    except pa.ArrowInvalid:  # more than two gigabytes, or not UTF-8
+    except pa.ArrowException:  # over two gigabytes, not UTF-8, or a cast that pyarrow lacks
         return None
     # Null and "" are both empty cells; a null would make the whole join null.
     return text.fill_null("") if text.null_count else text
