@@ -49,7 +49,18 @@ def postgres() -> Iterator[str]:
             shutil.chown(home, user)
         data = home / "data"
         quiet = {"check": True, "capture_output": True, "cwd": "/", "timeout": 60}
-        initdb = [programs / "initdb", "-D", data, "-U", "test", "-A", "trust", "--no-sync", "-E", "UTF8"]
+        initdb = [
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "test",
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        ]
         subprocess.run([*prefix, *initdb], **quiet)  # type: ignore[call-overload]  # a shared set
         options = f"-k {home} -c listen_addresses='' -c fsync=off"
         control = [*prefix, programs / "pg_ctl", "-D", data, "-w", "-l", home / "log"]

@@ -39,7 +39,11 @@ def arrow_tables() -> Iterator[tuple[str, Callable[[], object]]]:
         ("large_string", pa.large_string()),
         ("dictionary", pa.dictionary(pa.int32(), pa.string())),
     ):
-        column = pa.array(EMAILS).cast(kind) if name != "dictionary" else pa.array(EMAILS).dictionary_encode()
+        column = (
+            pa.array(EMAILS).cast(kind)
+            if name != "dictionary"
+            else pa.array(EMAILS).dictionary_encode()
+        )
         table = pa.table({"id": COLUMNS["id"], "email": column})
         yield f"table of {name}", lambda table=table: table  # type: ignore[misc]  # bound now
         yield f"reader of {name}", lambda table=table: table.to_reader(max_chunksize=2)  # type: ignore[misc]
@@ -54,7 +58,7 @@ def test_pyarrow_objects_are_read(name: str, make: Callable[[], object]) -> None
 
 
 def test_polars_frames_and_series_are_read() -> None:
-    """polars has its own kind of string."""
+    """Polars has its own kind of string."""
     polars = pytest.importorskip("polars", reason="polars is not installed")
     frame = polars.DataFrame(COLUMNS)
     assert read(frame) == GOOD

@@ -197,7 +197,9 @@ def test_a_generator_that_raises_never_looks_ended() -> None:
 
     ready = prepare(rows())
     seen = 0
-    with pytest.raises(SourceError, match="generator, after row 5000: it raised KeyError") as caught:
+    with pytest.raises(
+        SourceError, match="generator, after row 5000: it raised KeyError"
+    ) as caught:
         for chunk in ready:
             seen += len(chunk)
     assert seen == 5_000 == ready.report.rows

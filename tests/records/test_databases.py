@@ -15,7 +15,9 @@ QUERY = (
     "select n as id, case when n % 1000 = 0 then null when n % 1000 = 1 then 'nobody' "
     "else ' Person' || n || '@Shop.de' end as email from numbers order by n"
 )
-NUMBERS = f"with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < {MANY}) "
+NUMBERS = (
+    f"with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < {MANY}) "
+)
 
 
 def check(source: object) -> None:
@@ -50,7 +52,9 @@ def test_a_cursor_is_fetched_piece_by_piece(sqlite: sqlite3.Connection) -> None:
     """When the first chunk is out, most rows are still in the database."""
     fetched: list[int] = []
     sqlite.create_function("seen", 1, lambda n: fetched.append(n) or n)  # type: ignore[func-returns-value]
-    chunks = iter(prepare(sqlite.execute(f"{NUMBERS} select seen(n) || '@shop.de' as email from numbers")))
+    chunks = iter(
+        prepare(sqlite.execute(f"{NUMBERS} select seen(n) || '@shop.de' as email from numbers"))
+    )
     next(chunks)
     assert len(fetched) < MANY / 2
 
@@ -169,7 +173,7 @@ def test_adbc_reads_from_postgres(postgres: str) -> None:
         "adbc_driver_postgresql.dbapi", reason="adbc-driver-postgresql is not installed"
     )
     query = f"with numbers as (select generate_series(1, {MANY}) as n) {QUERY}"
-    host = postgres.split()[0].removeprefix("host=")
+    host = postgres.split(maxsplit=1)[0].removeprefix("host=")
     with adbc.connect(f"postgresql:///postgres?host={host}&user=test") as connection:
         with connection.cursor() as cursor:
             cursor.execute(query)
@@ -177,7 +181,7 @@ def test_adbc_reads_from_postgres(postgres: str) -> None:
 
 
 def test_an_awaited_cursor_of_psycopg_is_read(postgres: str) -> None:
-    """psycopg's own asynchronous cursor, on asyncio, which is all it knows."""
+    """Psycopg's own asynchronous cursor, on asyncio, which is all it knows."""
     psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
     query = f"with numbers as (select generate_series(1, {MANY}) as n) {QUERY}"
 

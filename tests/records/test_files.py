@@ -109,8 +109,7 @@ def test_a_file_in_another_encoding_is_read_when_it_is_named(tmp_path: Path) -> 
 def test_standard_input_is_read(tmp_path: Path) -> None:
     """The dash is standard input, compressed or not."""
     code = (
-        "from pinterest_audiences import prepare\n"
-        "print(sum(prepare('-', plain_emails=True), []))"
+        "from pinterest_audiences import prepare\nprint(sum(prepare('-', plain_emails=True), []))"
     )
     for data in (table(";").encode(), gzip.compress("\n".join(EMAILS).encode())):
         done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True)
@@ -151,7 +150,7 @@ def test_a_header_may_hold_quoted_line_ends(tmp_path: Path) -> None:
     """A column name over two lines is one name."""
     path = tmp_path / "a.csv"
     path.write_text('"E-Mail\naddress",x\nann@shop.de,1\n')
-    assert read(path) [0] == ["ann@shop.de"]
+    assert read(path)[0] == ["ann@shop.de"]
 
 
 def test_ragged_rows_are_rejects_and_do_not_stop_the_file(tmp_path: Path) -> None:

@@ -63,9 +63,7 @@ def test_each_vector_gives_its_record_or_its_reason(
     ("column", "value", "rules", "expected"),
     [vector for vector in vectors() if vector[0] in {*IdentifierKind}],
 )
-def test_the_fast_path_gives_the_same(
-    column: str, value: str, rules: Rules, expected: str
-) -> None:
+def test_the_fast_path_gives_the_same(column: str, value: str, rules: Rules, expected: str) -> None:
     """A vector among good rows of a block gives the same as alone."""
     tally = Tally()
     worker = BlockWorker(IdentifierKind(column), rules, tally)
