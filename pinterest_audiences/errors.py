@@ -133,12 +133,9 @@ class TooManyRejectsError(PinterestAudiencesError, ValueError):
     """
 
     def __init__(
-        self, *, source: str, rows: int, rejected: int, allowed: float, detail: str
+        self, message: str, *, rows: int = 0, rejected: int = 0, allowed: float = 0.0
     ) -> None:
-        super().__init__(
-            f"{source}: {rejected} of {rows} rows rejected, more than the share of {allowed:g} "
-            f"that is allowed; {detail}"
-        )
+        super().__init__(message)
         self.rows = rows
         self.rejected = rejected
         self.allowed = allowed

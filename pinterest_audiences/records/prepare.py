@@ -196,11 +196,12 @@ class Preparation(Generic[T]):
             return
         worst, _ = tally.rejects.most_common(1)[0]
         raise TooManyRejectsError(
-            source=self._source.name,
+            f"{self._source.name}: {rejected} of {tally.rows} rows rejected, more than the share "
+            f"of {allowed:g} that is allowed; most often for {worst}, first in row "
+            f"{tally.first_rows[worst][0]}",
             rows=tally.rows,
             rejected=rejected,
             allowed=allowed,
-            detail=f"most often for {worst}, first in row {tally.first_rows[worst][0]}",
         )
 
 

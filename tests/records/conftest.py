@@ -42,30 +42,24 @@ def postgres() -> Iterator[str]:
     if programs is None:
         pytest.skip("no PostgreSQL server programs (initdb) are installed")
     prefix, user = _as_somebody()
-    # Not pytest's own directory: its parents are closed to other users, and a socket's path is short.
+    # Not pytest's own directory: other users cannot enter it, and a socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as name:
         home = Path(name)
         if prefix:
             shutil.chown(home, user)
         data = home / "data"
-        quiet = {"check": True, "capture_output": True, "cwd": "/", "timeout": 60}
-        initdb = [
-            programs / "initdb",
-            "-D",
-            data,
-            "-U",
-            "test",
-            "-A",
-            "trust",
-            "--no-sync",
-            "-E",
-            "UTF8",
-        ]
-        subprocess.run([*prefix, *initdb], **quiet)  # type: ignore[call-overload]  # a shared set
-        options = f"-k {home} -c listen_addresses='' -c fsync=off"
+        options = ["-D", data, "-U", "test", "-A", "trust", "--no-sync", "-E", "UTF8"]
+        _run([*prefix, programs / "initdb", *options])
+        server = f"-k {home} -c listen_addresses='' -c fsync=off"
         control = [*prefix, programs / "pg_ctl", "-D", data, "-w", "-l", home / "log"]
-        subprocess.run([*control, "-o", options, "start"], **quiet)  # type: ignore[call-overload]
+        _run([*control, "-o", server, "start"])
         try:
             yield f"host={home} user=test dbname=postgres"
         finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]
+            _run([*control, "-m", "immediate", "stop"])
+
+
+def _run(command: list[str | Path]) -> None:
+    # The server inherits what it is started with: a pipe would be held open by it for ever.
+    with tempfile.TemporaryFile() as output:
+        subprocess.run(command, check=True, stdout=output, stderr=output, cwd="/", timeout=60)

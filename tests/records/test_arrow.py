@@ -21,8 +21,8 @@ MANY = [f"person{n}@shop.de" for n in range(30_000)]
 COLUMNS = {"id": list(range(7)), "email": EMAILS}
 
 
-def read(source: object, **options: str) -> list[str]:
-    ready = prepare(source, plain_emails=True, **options)
+def read(source: object, column: str | None = None) -> list[str]:
+    ready = prepare(source, plain_emails=True, column=column)
     records = [record for chunk in ready for record in chunk]
     report = ready.report
     assert report.complete
@@ -222,5 +222,5 @@ for thing in (Frame(), {str(tmp_path / "a.parquet")!r}):
         raise AssertionError
 """
     (tmp_path / "a.parquet").touch()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

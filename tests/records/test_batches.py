@@ -104,9 +104,9 @@ def test_what_cannot_be_sent_is_refused_by_its_place(record: str) -> None:
 def test_what_is_no_record_is_refused(thing: object) -> None:
     """Only strings, or only rows."""
     with pytest.raises(RecordError, match="not a string"):
-        list(make_batches(["a", thing]))  # type: ignore[list-item]  # on purpose
+        list(make_batches(["a", thing]))  # type: ignore[arg-type]  # on purpose
     with pytest.raises(RecordError, match="not a RecordRow"):
-        list(make_batches([RecordRow(email="a"), thing]))  # type: ignore[list-item]  # on purpose
+        list(make_batches([RecordRow(email="a"), thing]))  # type: ignore[arg-type]  # on purpose
 
 
 def test_rows_that_cannot_be_sent_are_refused() -> None:

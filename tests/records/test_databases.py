@@ -142,7 +142,7 @@ def test_a_server_that_goes_away_is_an_error(postgres: str) -> None:
         cursor.execute(query)
         ready = prepare(cursor)
         seen = 0
-        with pytest.raises(SourceError, match="the database failed"):
+        with pytest.raises(SourceError, match="the database failed"):  # noqa: PT012 - in between
             for chunk in ready:
                 if not seen:
                     other.execute("select pg_terminate_backend(%s)", [connection.info.backend_pid])
@@ -174,10 +174,10 @@ def test_adbc_reads_from_postgres(postgres: str) -> None:
     )
     query = f"with numbers as (select generate_series(1, {MANY}) as n) {QUERY}"
     host = postgres.split(maxsplit=1)[0].removeprefix("host=")
-    with adbc.connect(f"postgresql:///postgres?host={host}&user=test") as connection:
-        with connection.cursor() as cursor:
-            cursor.execute(query)
-            check(cursor.fetch_record_batch())
+    address = f"postgresql:///postgres?host={host}&user=test"
+    with adbc.connect(address) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        check(cursor.fetch_record_batch())
 
 
 def test_an_awaited_cursor_of_psycopg_is_read(postgres: str) -> None:
@@ -186,13 +186,13 @@ def test_an_awaited_cursor_of_psycopg_is_read(postgres: str) -> None:
     query = f"with numbers as (select generate_series(1, {MANY}) as n) {QUERY}"
 
     async def main() -> tuple[int, int]:
-        async with await psycopg.AsyncConnection.connect(postgres) as connection:
-            async with connection.cursor(name="streaming") as cursor:
-                await cursor.execute(query)
-                ready = prepare(cursor)
-                records = 0
-                async for chunk in ready:
-                    records += len(chunk)
+        connection = await psycopg.AsyncConnection.connect(postgres)
+        async with connection, connection.cursor(name="streaming") as cursor:
+            await cursor.execute(query)
+            ready = prepare(cursor)
+            records = 0
+            async for chunk in ready:
+                records += len(chunk)
         assert ready.report.complete
         return records, ready.report.rejected
 

@@ -58,8 +58,8 @@ def test_rows_are_records_duplicates_and_rejects(
 @given(st.lists(st.fixed_dictionaries({"email": cells, "maid": cells, "external_id": cells})))
 def test_rows_of_several_columns_add_up_too(rows: list[object]) -> None:
     """Whole rows or not, with duplicates or not."""
-    for options in ({}, {"whole_rows": True}, {"deduplicate": True}):
-        ready = prepare_rows(iter(rows), **options)
+    for whole_rows, deduplicate in ((False, False), (True, False), (False, True)):
+        ready = prepare_rows(iter(rows), whole_rows=whole_rows, deduplicate=deduplicate)
         made = [row for chunk in ready for row in chunk]
         report = ready.report
         assert report.rows == len(rows)
@@ -198,7 +198,7 @@ def test_rejects_that_cannot_be_written_are_an_error(tmp_path: Path) -> None:
 def test_too_many_rejects_raise() -> None:
     """At the end of a short source."""
     ready = prepare(EMAILS, max_reject_share=0.3)
-    with pytest.raises(TooManyRejectsError, match="2 of 5 rows rejected.*share of 0.3") as caught:
+    with pytest.raises(TooManyRejectsError, match=r"2 of 5 rows rejected.*share of 0\.3") as caught:
         ready.run()
     assert (caught.value.rows, caught.value.rejected, caught.value.allowed) == (5, 2, 0.3)
     assert prepare(EMAILS, max_reject_share=0.4).run().rejected == 2
@@ -317,7 +317,7 @@ async def test_an_awaited_source_that_raises_never_looks_ended() -> None:
 
     ready = prepare(rows())
     seen = 0
-    with pytest.raises(SourceError, match="async_generator, after row 3000: it raised KeyError"):
+    with pytest.raises(SourceError, match="async_generator, after row 3000: it raised"):  # noqa: PT012
         async for chunk in ready:
             seen += len(chunk)
     assert seen == 3_000

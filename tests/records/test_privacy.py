@@ -91,7 +91,7 @@ def test_files_that_fail_keep_their_customers(
                     shown += repr(batch)
             except PinterestAudiencesError as error:
                 shown += told(error) + told(pickle.loads(pickle.dumps(error)))
-                assert copy.copy(error).args == error.args
+                shown += told(copy.copy(error))
             report = ready.report
             shown += f"{report!r}{report}{report.to_json()}{report.forecast(0.5)}"
             assert SECRET not in shown, path.name
@@ -140,7 +140,7 @@ def test_the_new_errors_survive_pickling() -> None:
     """Another process sees what this one saw."""
     errors = [
         SourceError("is cut short", source="a.csv", row=3, offset=17),
-        TooManyRejectsError(source="a.csv", rows=5, rejected=2, allowed=0.1, detail="x"),
+        TooManyRejectsError("2 of 5 rows rejected", rows=5, rejected=2, allowed=0.1),
     ]
     for error in errors:
         again = pickle.loads(pickle.dumps(error))
