@@ -121,7 +121,7 @@ class Client:
                 self._client.customer_lists_create,
                 ad_account_id,
                 name=name,
-                records=bodies.gathered(records),
+                records=records if isinstance(records, Batch) else bodies.gathered(records),
                 records_v2=bodies.gathered(records_v2),
                 list_type=list_type,
                 is_nca=is_nca,
@@ -156,7 +156,7 @@ class Client:
                 ad_account_id,
                 customer_list_id,
                 operation_type=operation_type,
-                records=bodies.gathered(records),
+                records=records if isinstance(records, Batch) else bodies.gathered(records),
                 records_v2=bodies.gathered(records_v2),
             )
         )

@@ -16,9 +16,10 @@ from pinterest_audiences.emulator.bookmarks import Bookmarks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from emulator.conftest import Caller
+
     from pinterest_audiences.emulator import Response
     from pinterest_audiences.emulator.state import Order
-    from emulator.conftest import Caller
 
 ACCOUNT = "549"
 ORDERS = ["ASCENDING", "DESCENDING"]

@@ -19,8 +19,9 @@ from pinterest_audiences.emulator import Emulator, RateLimits, RatePolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pinterest_audiences.emulator import Response
     from emulator.conftest import Caller, FakeClock
+
+    from pinterest_audiences.emulator import Response
 
 Json = dict[str, object]
 

@@ -13,8 +13,9 @@ from pinterest_audiences.emulator.limits import STANDARD_LIMITS, Category, Limit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pinterest_audiences.emulator import Emulator, Response
     from emulator.conftest import Caller, FakeClock
+
+    from pinterest_audiences.emulator import Emulator, Response
 
 
 def rate_headers(response: Response) -> tuple[str | None, str | None, str | None]:

@@ -48,10 +48,28 @@ def postgres() -> Iterator[str]:
         if prefix:
             shutil.chown(home, user)
         data = home / "data"
-        options = ["-D", data, "-U", "test", "-A", "trust", "--no-sync", "-E", "UTF8"]
+        options: list[str | Path] = [
+            "-D",
+            data,
+            "-U",
+            "test",
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        ]
         _run([*prefix, programs / "initdb", *options])
         server = f"-k {home} -c listen_addresses='' -c fsync=off"
-        control = [*prefix, programs / "pg_ctl", "-D", data, "-w", "-l", home / "log"]
+        control: list[str | Path] = [
+            *prefix,
+            programs / "pg_ctl",
+            "-D",
+            data,
+            "-w",
+            "-l",
+            home / "log",
+        ]
         _run([*control, "-o", server, "start"])
         try:
             yield f"host={home} user=test dbname=postgres"

@@ -64,7 +64,13 @@ def both(
     results: list[tuple[list[str], dict[str, object]]] = []
     for worker in (BlockWorker, PlainWorker):
         told: list[tuple[int, str, str]] = []
-        tally = Tally(lambda row, reason, value, told=told: told.append((row, reason, repr(value))))
+
+        def on_reject(
+            row: int, reason: str, value: object, told: list[tuple[int, str, str]] = told
+        ) -> None:
+            told.append((row, reason, repr(value)))
+
+        tally = Tally(on_reject)
         records = worker(kind, chosen, tally).work(chunk)
         counts = {key: dict(getattr(tally, key)) for key in ("rejects", "first_rows", "forms")}
         # A counter may hold a zero that the other path never touched.

@@ -112,7 +112,9 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
         "from pinterest_audiences import prepare\nprint(sum(prepare('-', plain_emails=True), []))"
     )
     for data in (table(";").encode(), gzip.compress("\n".join(EMAILS).encode())):
-        done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", code], input=data, capture_output=True, check=False
+        )
         assert done.stdout.decode().strip() == repr(EMAILS), done.stderr
 
 
