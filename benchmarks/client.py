@@ -68,10 +68,9 @@ def answer_list(_: bytes) -> bytes:
 async def walk() -> Row:
     with canned_server(answer_page) as url:
         headers = {"Authorization": "Bearer token"}
-        async with (
-            AsyncClient("token", base_url=url) as client,
-            httpx.AsyncClient(headers=headers) as raw,
-        ):
+        async with AsyncClient("token", base_url=url) as client, httpx.AsyncClient(
+            headers=headers
+        ) as raw:
 
             async def floor() -> int:
                 count, params = 0, {"page_size": str(PAGE)}
@@ -103,10 +102,9 @@ async def send() -> list[Row]:
     rows: list[Row] = []
     with canned_server(answer_list) as url:
         headers = {"Authorization": "Bearer token", "Content-Type": "application/json"}
-        async with (
-            AsyncClient("token", base_url=url) as client,
-            httpx.AsyncClient(headers=headers) as raw,
-        ):
+        async with AsyncClient("token", base_url=url) as client, httpx.AsyncClient(
+            headers=headers
+        ) as raw:
 
             async def floor() -> None:
                 for _ in range(50):

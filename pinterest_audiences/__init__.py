@@ -32,7 +32,9 @@ if TYPE_CHECKING:
         RecordError,
         RequestTimeoutError,
         ServerError,
+        SourceError,
         TokenRefreshError,
+        TooManyRejectsError,
         TransportError,
         WrongEventLoopError,
     )
@@ -55,6 +57,14 @@ if TYPE_CHECKING:
         Pager,
         Pages,
     )
+    from pinterest_audiences.records.batches import Batch, Batches, make_batches
+    from pinterest_audiences.records.forecast import Forecast, forecast
+    from pinterest_audiences.records.hashing import HashAlgorithm
+    from pinterest_audiences.records.identifiers import IdentifierKind
+    from pinterest_audiences.records.prepare import Preparation, prepare, prepare_rows
+    from pinterest_audiences.records.reasons import RejectReason
+    from pinterest_audiences.records.report import Finding, FindingKind, PreparationReport
+    from pinterest_audiences.records.sources import Source, open_source
 
 __all__ = [
     "JSON",
@@ -65,6 +75,8 @@ __all__ = [
     "AsyncPages",
     "AuthenticationError",
     "BadRequestError",
+    "Batch",
+    "Batches",
     "CallError",
     "CallableToken",
     "Client",
@@ -75,6 +87,11 @@ __all__ = [
     "CustomerList",
     "CustomerListStatus",
     "DecodeError",
+    "Finding",
+    "FindingKind",
+    "Forecast",
+    "HashAlgorithm",
+    "IdentifierKind",
     "Items",
     "NotFoundError",
     "OpenEnum",
@@ -86,19 +103,30 @@ __all__ = [
     "PaginationError",
     "PermissionDeniedError",
     "PinterestAudiencesError",
+    "Preparation",
+    "PreparationReport",
     "RateLimitError",
     "RecordError",
     "RecordRow",
+    "RejectReason",
     "RequestTimeoutError",
     "ServerError",
+    "Source",
+    "SourceError",
     "StaticToken",
     "Token",
     "TokenRefreshError",
     "TokenSource",
+    "TooManyRejectsError",
     "TransportError",
     "UserListType",
     "WrongEventLoopError",
     "__version__",
+    "forecast",
+    "make_batches",
+    "open_source",
+    "prepare",
+    "prepare_rows",
 ]
 
 _HOMES = {
@@ -118,6 +146,14 @@ _HOMES = {
         "UserListType",
     ),
     "pagination": ("AsyncItems", "AsyncPager", "AsyncPages", "Items", "Pager", "Pages"),
+    "records.batches": ("Batch", "Batches", "make_batches"),
+    "records.forecast": ("Forecast", "forecast"),
+    "records.hashing": ("HashAlgorithm",),
+    "records.identifiers": ("IdentifierKind",),
+    "records.prepare": ("Preparation", "prepare", "prepare_rows"),
+    "records.reasons": ("RejectReason",),
+    "records.report": ("Finding", "FindingKind", "PreparationReport"),
+    "records.sources": ("Source", "open_source"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

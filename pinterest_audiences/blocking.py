@@ -16,6 +16,7 @@ from pinterest_audiences._wire.portal import Portal
 from pinterest_audiences.client import AsyncClient
 from pinterest_audiences.models import CustomerList, OperationType, Order, RecordRow, UserListType
 from pinterest_audiences.pagination import Pager
+from pinterest_audiences.records.batches import Batch
 
 if TYPE_CHECKING:
     import httpx
@@ -106,7 +107,7 @@ class Client:
         ad_account_id: str | int,
         *,
         name: str,
-        records: str | Iterable[str] | None = None,
+        records: str | Iterable[str] | Batch | None = None,
         records_v2: Iterable[RecordRow] | None = None,
         list_type: UserListType | str = UserListType.EMAIL,
         is_nca: bool | None = None,
@@ -120,7 +121,7 @@ class Client:
                 self._client.customer_lists_create,
                 ad_account_id,
                 name=name,
-                records=bodies.gathered(records),
+                records=records if isinstance(records, Batch) else bodies.gathered(records),
                 records_v2=bodies.gathered(records_v2),
                 list_type=list_type,
                 is_nca=is_nca,
@@ -142,7 +143,7 @@ class Client:
         customer_list_id: str | int,
         *,
         operation_type: OperationType | str,
-        records: str | Iterable[str] | None = None,
+        records: str | Iterable[str] | Batch | None = None,
         records_v2: Iterable[RecordRow] | None = None,
     ) -> CustomerList:
         """Add records to a customer list, or remove them.
@@ -155,7 +156,7 @@ class Client:
                 ad_account_id,
                 customer_list_id,
                 operation_type=operation_type,
-                records=bodies.gathered(records),
+                records=records if isinstance(records, Batch) else bodies.gathered(records),
                 records_v2=bodies.gathered(records_v2),
             )
         )

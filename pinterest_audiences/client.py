@@ -20,6 +20,7 @@ from pinterest_audiences.models import (
     UserListType,
 )
 from pinterest_audiences.pagination import AsyncPager
+from pinterest_audiences.records.batches import Batch
 
 if TYPE_CHECKING:
     import httpx
@@ -113,7 +114,7 @@ class AsyncClient:
         ad_account_id: str | int,
         *,
         name: str,
-        records: str | Iterable[str] | None = None,
+        records: str | Iterable[str] | Batch | None = None,
         records_v2: Iterable[RecordRow] | None = None,
         list_type: UserListType | str = UserListType.EMAIL,
         is_nca: bool | None = None,
@@ -133,7 +134,7 @@ class AsyncClient:
             name: Its name, not empty.
             records: E-mails (lower case, plain or hashed), or hashed mobile ids: a comma-joined
                 string or any iterable of strings. No record may hold a comma, white space or a
-                control character.
+                control character. Or a :class:`Batch`, which is sent as it is.
             records_v2: Rows with several identifiers a person. Exactly one of the two is needed.
             list_type: What the records are.
             is_nca: Whether it is for new customer acquisition; cannot be changed later.
@@ -189,7 +190,7 @@ class AsyncClient:
         customer_list_id: str | int,
         *,
         operation_type: OperationType | str,
-        records: str | Iterable[str] | None = None,
+        records: str | Iterable[str] | Batch | None = None,
         records_v2: Iterable[RecordRow] | None = None,
     ) -> CustomerList:
         """Add records to a customer list, or remove them.

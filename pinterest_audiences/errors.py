@@ -5,6 +5,8 @@ Every exception of this package is a :class:`PinterestAudiencesError`::
     PinterestAudiencesError
     ├── ConfigurationError (ValueError)    an argument or setting that cannot work
     ├── RecordError (ValueError)           a record that must not be sent; says which, never what
+    ├── SourceError (ValueError)           a source that cannot be read to its end; says where
+    ├── TooManyRejectsError (ValueError)   more rows were rejected than the caller allows
     ├── ClientClosedError (RuntimeError)   the client was used after it was closed
     ├── WrongEventLoopError (RuntimeError) the client was used in a second event loop or process
     └── CallError                          one API call failed; says which, after how many attempts
@@ -51,7 +53,9 @@ __all__ = [
     "RecordError",
     "RequestTimeoutError",
     "ServerError",
+    "SourceError",
     "TokenRefreshError",
+    "TooManyRejectsError",
     "TransportError",
     "WrongEventLoopError",
 ]
@@ -91,6 +95,50 @@ class RecordError(PinterestAudiencesError, ValueError):
         super().__init__(f"{where}: {reason}")
         self.reason = reason
         self.index = index
+
+
+class SourceError(PinterestAudiencesError, ValueError):
+    """A source that cannot be read, or not to its end. What came before it is not all there is.
+
+    Attributes:
+        source: The file, or the kind of object.
+        reason: What is wrong with it, and what to do.
+        row: How many rows were read before, where rows were read; the header is none.
+        offset: The place in the file, in bytes from its start (of the decompressed text), where
+            that is known.
+    """
+
+    def __init__(
+        self, reason: str, *, source: str = "", row: int | None = None, offset: int | None = None
+    ) -> None:
+        places = [source or "source"]
+        if row is not None:
+            places.append(f"after row {row}")
+        if offset is not None:
+            places.append(f"at byte {offset}")
+        super().__init__(f"{', '.join(places)}: {reason}")
+        self.source = source
+        self.reason = reason
+        self.row = row
+        self.offset = offset
+
+
+class TooManyRejectsError(PinterestAudiencesError, ValueError):
+    """More rows were rejected than the caller allows.
+
+    Attributes:
+        rows: Rows read so far.
+        rejected: How many of them were rejected.
+        allowed: The share of rejects that was allowed.
+    """
+
+    def __init__(
+        self, message: str, *, rows: int = 0, rejected: int = 0, allowed: float = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.rows = rows
+        self.rejected = rejected
+        self.allowed = allowed
 
 
 class ClientClosedError(PinterestAudiencesError, RuntimeError):

@@ -17,6 +17,7 @@ from attrs import fields
 from pinterest_audiences._wire import codec, settings
 from pinterest_audiences.errors import ConfigurationError, RecordError
 from pinterest_audiences.models import JSON, OpenEnum, OperationType, RecordRow, UserListType
+from pinterest_audiences.records.batches import Batch
 
 __all__ = ["create_body", "gathered", "known_value", "update_body"]
 
@@ -35,7 +36,7 @@ def create_body(
     name: object,
     list_type: UserListType | str,
     is_nca: bool | None,
-    records: str | Iterable[str] | None,
+    records: str | Iterable[str] | Batch | None,
     records_v2: Iterable[RecordRow] | None,
 ) -> tuple[bytes, ...]:
     """Make the body of ``customer_lists/create``.
@@ -58,7 +59,7 @@ def create_body(
 def update_body(
     *,
     operation_type: OperationType | str,
-    records: str | Iterable[str] | None,
+    records: str | Iterable[str] | Batch | None,
     records_v2: Iterable[RecordRow] | None,
 ) -> tuple[bytes, ...]:
     """Make the body of ``customer_lists/update``.
@@ -89,12 +90,14 @@ def known_value(name: str, value: object, kind: type[E]) -> E:
 
 def _body(
     head: dict[str, JSON],
-    records: str | Iterable[str] | None,
+    records: str | Iterable[str] | Batch | None,
     records_v2: Iterable[RecordRow] | None,
 ) -> tuple[bytes, ...]:
     if (records is None) == (records_v2 is None):
         raise RecordError("exactly one of records and records_v2 is needed")
     start = json.dumps(head, separators=(",", ":"))[:-1].encode()
+    if isinstance(records, Batch):
+        return start + b",", records.fragment, b"}"
     if records is not None:
         return start + b',"records":"', _record_string(records), b'"}'
     rows = json.dumps(_rows(records_v2), separators=(",", ":")).encode()

@@ -30,7 +30,8 @@ def blocks() -> Iterator[ParameterSet]:
 
 
 @pytest.fixture
-def _emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)  # a block may write small files of its own
     command = [sys.executable, "-m", "pinterest_audiences.emulator", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

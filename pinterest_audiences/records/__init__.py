@@ -1,0 +1,1 @@
+"""From any customer file to clean, hashed records. Knows nothing of HTTP."""
