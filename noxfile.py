@@ -48,7 +48,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, by two checkers, and that the public names are typed completely."""
-    session.install(".", *group("types"))
+    session.install(".[arrow]", *group("types"))
     session.run("mypy")
     python = f"{session.virtualenv.location}/bin/python"
     session.run("pyright", "--pythonpath", python)
@@ -66,6 +66,8 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The suite on every interpreter that is there; on the oldest with branch coverage."""
     session.install("-e", ".", *group("test"))
+    if session.python == MEASURED:
+        session.install(*group("records-test"))
     if session.python != MEASURED or session.posargs:
         session.run("python", "-m", "pytest", *session.posargs)
         return
@@ -117,6 +119,7 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Each figure against a floor measured in the same run; not part of the checks."""
-    session.install("-e", ".", "trio>=0.26")
+    session.install("-e", ".[arrow]", "trio>=0.26")
     with session.chdir("benchmarks"):
-        session.run("python", "client.py", *session.posargs)
+        session.run("python", "client.py")
+        session.run("python", "records.py", *session.posargs)

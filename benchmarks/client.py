@@ -17,7 +17,7 @@ import trio
 import trio.testing
 from harness import ROUNDS, Row, canned_server, json_answer, show, side_by_side
 
-from pinterest_audiences import AsyncClient, Client, Clock
+from pinterest_audiences import AsyncClient, Batch, Client, Clock, make_batches
 from pinterest_audiences.emulator import Emulator
 
 LISTS, PAGE = 100_000, 250
@@ -68,9 +68,10 @@ def answer_list(_: bytes) -> bytes:
 async def walk() -> Row:
     with canned_server(answer_page) as url:
         headers = {"Authorization": "Bearer token"}
-        async with AsyncClient("token", base_url=url) as client, httpx.AsyncClient(
-            headers=headers
-        ) as raw:
+        async with (
+            AsyncClient("token", base_url=url) as client,
+            httpx.AsyncClient(headers=headers) as raw,
+        ):
 
             async def floor() -> int:
                 count, params = 0, {"page_size": str(PAGE)}
@@ -98,26 +99,32 @@ async def walk() -> Row:
 async def send() -> list[Row]:
     hashes = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(15_384)]
     records = ",".join(hashes)
+    (batch,) = make_batches(hashes, max_records=len(hashes), max_bytes=1_100_000)
     ready = b'{"operation_type":"ADD","records":"' + records.encode() + b'"}'
     rows: list[Row] = []
     with canned_server(answer_list) as url:
         headers = {"Authorization": "Bearer token", "Content-Type": "application/json"}
-        async with AsyncClient("token", base_url=url) as client, httpx.AsyncClient(
-            headers=headers
-        ) as raw:
+        async with (
+            AsyncClient("token", base_url=url) as client,
+            httpx.AsyncClient(headers=headers) as raw,
+        ):
 
             async def floor() -> None:
                 for _ in range(50):
                     address = f"{url}/ad_accounts/{ACCOUNT}/customer_lists/1"
                     (await raw.patch(address, content=ready)).raise_for_status()
 
-            async def from_string(given: str | list[str] = records) -> None:
+            async def from_string(given: str | list[str] | Batch = records) -> None:
                 for _ in range(50):
                     await client.customer_lists_update(
                         ACCOUNT, 1, operation_type="ADD", records=given
                     )
 
-            for name, given in (("one string", records), ("a list of strings", hashes)):
+            for name, given in (
+                ("one string", records),
+                ("a list of strings", hashes),
+                ("a Batch", batch),
+            ):
                 base, spent = await side_by_side(floor, functools.partial(from_string, given))
                 figure = f"send 1 MB of records from {name}, CPU"
                 rows.append(Row(figure, "httpx with ready bytes", spent / base, "x", 1.3))

@@ -86,7 +86,9 @@ def canned_server(answer: Callable[[bytes], bytes]) -> Iterator[str]:
 
 def json_answer(body: bytes) -> bytes:
     """Make a whole HTTP answer around a JSON body."""
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     return head.encode() + body
 
 

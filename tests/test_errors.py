@@ -23,6 +23,7 @@ from pinterest_audiences.errors import (
     RecordError,
     RequestTimeoutError,
     ServerError,
+    SourceError,
     TransportError,
     WrongEventLoopError,
     error_class,
@@ -64,6 +65,8 @@ def sample(kind: type[PinterestAudiencesError]) -> PinterestAudiencesError:
     """Make an instance with every attribute set to something of its own."""
     if issubclass(kind, RecordError):
         return kind("holds a comma", index=7)
+    if issubclass(kind, SourceError):
+        return kind("cut off", source="customers.csv", row=7, offset=512)
     if issubclass(kind, APIError):
         error: PinterestAudiencesError = kind(**ANSWER, **CALL)  # type: ignore[arg-type]
     elif issubclass(kind, DecodeError):
@@ -270,6 +273,14 @@ def test_a_record_error_tells_where_and_not_what() -> None:
     assert (error.reason, error.index) == ("is empty", 2)
     assert str(RecordError("is empty", index=0)) == "record 0 (counted from 0): is empty"
     assert str(RecordError("there are none")) == "records: there are none"
+
+
+def test_a_source_error_tells_how_far_it_came() -> None:
+    """Source, row and byte where they are known; row 0 is known too."""
+    error = SourceError("cut off", source="customers.csv", row=0, offset=512)
+    assert str(error) == "customers.csv, after row 0, at byte 512: cut off"
+    assert (error.source, error.row, error.offset) == ("customers.csv", 0, 512)
+    assert str(SourceError("cut off")) == "source: cut off"
 
 
 def test_a_decode_error_tells_the_first_problems() -> None:

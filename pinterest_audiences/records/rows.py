@@ -40,7 +40,11 @@ class RowWorker:
         self._left_out: Counter[tuple[str, RejectReason]] = Counter()
 
     def work(self, chunk: Chunk) -> list[RecordRow]:
-        """Return the rows of a chunk, in order, and count everything else."""
+        """Return the rows of a chunk, in order, and count everything else.
+
+        Raises:
+            TypeError: The chunk is a block of one column.
+        """
         self._tally.rows += chunk.count
         if isinstance(chunk, Block):
             raise TypeError("blocks have one column")

@@ -69,7 +69,11 @@ class Source:
         return f"Source({self.name!r})"
 
     def choice(self, kind: IdentifierKind | None) -> ColumnChoice:
-        """Return the choice of columns for records of a kind, or for rows."""
+        """Return the choice of columns for records of a kind, or for rows.
+
+        Raises:
+            ConfigurationError: The source was opened for the other of the two.
+        """
         if kind is not None and self._columns is not None:
             raise ConfigurationError("columns: is for rows; a single kind is read from column=")
         if kind is None and self._column is not None:
