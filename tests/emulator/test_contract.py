@@ -1,18 +1,16 @@
 """The emulator's answers, held against Pinterest's published description.
 
-The description is not part of this project. It is taken from the file that `PINTEREST_OPENAPI`
-names, or from a folder beside the repository; without either these tests are skipped.
+Without the description these tests are skipped; see `support.description`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
+from support.description import Json, at, load_description
 
 from pinterest_audiences.emulator import Emulator, RateLimits, RatePolicy
 
@@ -23,44 +21,18 @@ if TYPE_CHECKING:
 
     from pinterest_audiences.emulator import Response
 
-Json = dict[str, object]
-
-REPOSITORY = Path(__file__).parents[2]
-BESIDE = REPOSITORY.parent / "shared" / "api" / "pinterest-openapi-5.23.0-customer-lists.json"
 TEMPLATES = {
     2: "/ad_accounts/{ad_account_id}/customer_lists",
     3: "/ad_accounts/{ad_account_id}/customer_lists/{customer_list_id}",
 }
 
 
-def as_json_schema(node: object) -> object:
-    """Turn OpenAPI 3.0's `nullable` into JSON Schema's list of types."""
-    if isinstance(node, list):
-        return [as_json_schema(each) for each in cast("list[object]", node)]
-    if not isinstance(node, dict):
-        return node
-    turned = {key: as_json_schema(value) for key, value in cast("Json", node).items()}
-    if turned.pop("nullable", False) is True and isinstance(turned.get("type"), str):
-        turned["type"] = [turned["type"], "null"]
-    return turned
-
-
-def at(node: object, *keys: str) -> Json:
-    """Walk down into a description."""
-    for key in keys:
-        assert isinstance(node, dict)
-        node = node[key]
-    assert isinstance(node, dict)
-    return cast("Json", node)
-
-
 class Description:
     """An OpenAPI description that answers are held against."""
 
     def __init__(self, document: object) -> None:
-        turned = as_json_schema(document)
-        self._paths = at(turned, "paths")
-        self._components = at(turned, "components")
+        self._paths = at(document, "paths")
+        self._components = at(document, "components")
 
     def category(self, method: str, path: str) -> object:
         return at(self._paths, path, method.lower()).get("x-ratelimit-category")
@@ -79,10 +51,7 @@ class Description:
 
 @pytest.fixture(scope="module")
 def description() -> Description:
-    path = Path(os.environ.get("PINTEREST_OPENAPI") or BESIDE)
-    if not path.is_file():
-        pytest.skip("Pinterest's description is not here; PINTEREST_OPENAPI may name its file")
-    return Description(json.loads(path.read_text(encoding="utf-8")))
+    return Description(load_description())
 
 
 class CheckedCaller:
