@@ -83,6 +83,9 @@ class Portal:
         """Refuse to go on after close, in a forked child, or in the loop's own thread."""
         if self._closed:
             raise ClientClosedError("this client is closed; make a new one")
+        self._check_place()
+
+    def _check_place(self) -> None:
         if self._loop is None:
             return
         if self._loop.pid != os.getpid():
@@ -117,8 +120,10 @@ class Portal:
         """Cancel what runs, clean up and end the thread; a second time does nothing."""
         if self._closed:
             return
-        self.check_usable()
+        self._check_place()  # before the lock: after fork() nobody may be left to release it
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
         if self._finalizer is not None and self._finalizer.detach() and self._loop is not None:
             self._loop.stop()
