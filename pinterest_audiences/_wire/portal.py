@@ -118,13 +118,12 @@ class Portal:
 
     def close(self) -> None:
         """Cancel what runs, clean up and end the thread; a second time does nothing."""
-        if self._closed:
-            return
-        self._check_place()  # before the lock: after fork() nobody may be left to release it
+        if not self._closed:
+            self._check_place()  # before the lock: after fork() nobody may be left to release it
         with self._lock:
-            if self._closed:
-                return
-            self._closed = True
+            closed, self._closed = self._closed, True
+        if closed:
+            return
         if self._finalizer is not None and self._finalizer.detach() and self._loop is not None:
             self._loop.stop()
 
