@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Protocol, TypeAlias, cast
 
 from pinterest_audiences.errors import ConfigurationError, SourceError
@@ -159,7 +158,9 @@ def _parse(
     rows: list[Row] = []
     at = 0
     while at < len(lines):
-        reader = csv.reader(islice(lines, at, None), delimiter=delimiter, strict=True)
+        reader = csv.reader(
+            map(lines.__getitem__, range(at, len(lines))), delimiter=delimiter, strict=True
+        )
         used, good = _read(reader, rows, width)
         at += used
         if good:

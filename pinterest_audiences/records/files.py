@@ -119,15 +119,13 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     return found
 
 
-def failure(error: Exception) -> str:
+def failure(error: OSError | EOFError | zlib.error) -> str:
     """Tell why reading failed, in words that hold nothing of what was read."""
     if isinstance(error, EOFError):
         return "the gzip file is cut short"
     if isinstance(error, gzip.BadGzipFile | zlib.error):
         return "the gzip file is damaged"
-    if isinstance(error, OSError):
-        return error.strerror or str(error) or "cannot be read"
-    return f"cannot be read ({type(error).__name__})"
+    return error.strerror or str(error)
 
 
 def _is_bytes(data: object) -> bool:

@@ -60,8 +60,6 @@ class RejectFile:
 
     def add(self, row: int, reason: RejectReason, value: object) -> None:
         """Take a reject; it is written with the next flush."""
-        if self._path is None:
-            return
         self._rows.append((row, reason, _shown(value)) if self._values else (row, reason))
 
     def flush(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from pinterest_audiences.models import RecordRow
-from pinterest_audiences.records.chunks import Block, Chunk
+from pinterest_audiences.records.chunks import Chunk, Values
 from pinterest_audiences.records.columns import ColumnChoice
 from pinterest_audiences.records.identifiers import (
     COLUMN_RULES,
@@ -46,10 +46,9 @@ class RowWorker:
             TypeError: The chunk is a block of one column.
         """
         self._tally.rows += chunk.count
-        if isinstance(chunk, Block):
-            raise TypeError("blocks have one column")
+        rows = cast("Values", chunk)  # blocks are of one column
         made: list[RecordRow] = []
-        for number, value in enumerate(chunk.values, chunk.first):
+        for number, value in enumerate(rows.values, rows.first):
             outcome = self._row(cast("Sequence[object] | Fault", value))
             if isinstance(outcome, RecordRow):
                 made.append(outcome)

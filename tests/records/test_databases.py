@@ -90,6 +90,17 @@ def test_a_cursor_that_fails_half_way_never_looks_ended(sqlite: sqlite3.Connecti
     assert caught.value.row == ready.report.rows < 7_000
 
 
+def test_a_result_without_rows_is_an_error() -> None:
+    """A statement that returns none, as SQLAlchemy tells it."""
+    sqlalchemy = pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed")
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection:
+        result = connection.execute(sqlalchemy.text("create table customers (email)"))
+        with pytest.raises(SourceError, match=r"the database failed \(ResourceClosedError\)"):
+            prepare(result).run()
+    engine.dispose()
+
+
 def test_results_of_sqlalchemy_are_read() -> None:
     """Rows, mappings and scalars; streamed."""
     sqlalchemy = pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed")
@@ -115,6 +126,9 @@ def test_cursors_of_psycopg_are_read(postgres: str) -> None:
             check(cursor.execute(query))
         with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
             check(cursor.execute(query))
+            cursor.execute("select 'ann@shop.de' as mail, '17' as id")
+            named = prepare_rows(cursor, columns={"external_id": "id", "email": "mail"})
+            assert [row.external_id for rows in named for row in rows] == ["17"]
 
 
 def test_types_of_postgres_that_are_identifiers_are_read(postgres: str) -> None:

@@ -186,6 +186,28 @@ def test_stray_quotes_cost_only_their_own_rows(tmp_path: Path) -> None:
     assert report.first_rows == {RejectReason.BAD_QUOTING: (1, 52)}
 
 
+def test_a_row_over_lines_that_is_ragged_costs_one_line(tmp_path: Path) -> None:
+    """Two stray quotes make one row of many lines; its lines are read anew."""
+    path = tmp_path / "a.csv"
+    good = "".join(f"{n},p{n}@shop.de\n" for n in range(50))
+    path.write_text(f'id,email\n"0,ann@shop.de\n{good}1,x@y.de"\n{good}"2",b@shop.de\n')
+    records, report = read(path)
+    assert len(records) == 101
+    assert report.first_rows == {
+        RejectReason.BAD_QUOTING: (1,),
+        RejectReason.FORBIDDEN_CHARACTER: (52,),
+    }
+
+
+def test_very_many_stray_quotes_cost_their_rows_and_no_more(tmp_path: Path) -> None:
+    """Each is a reject; the work does not grow with the square of them."""
+    path = tmp_path / "a.csv"
+    path.write_text("id,email\n" + '"\n' * 100_000 + "1,ann@shop.de\n")
+    records, report = read(path)
+    assert records == EMAILS[:1]
+    assert report.rejects == {RejectReason.BAD_QUOTING: 100_000}
+
+
 def test_quotes_inside_a_field_are_letters(tmp_path: Path) -> None:
     """Only a quote at the start of a field opens one."""
     path = tmp_path / "a.csv"
