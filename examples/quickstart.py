@@ -1,41 +1,22 @@
 """From a shop's customer export to a READY customer list, on the embedded emulator.
 
-Reads `customers.csv`, sends hashed e-mails, adds and removes some, waits until the list is ready,
-and walks all lists: first with `AsyncClient`, then the same with `Client`. Nothing leaves this
+Reads `customers.csv`, cleans and hashes its e-mails, sends them, removes some again, waits until the
+list is ready, and walks all lists: first with `AsyncClient`, then the same with `Client`. Nothing leaves this
 machine: to send to Pinterest, leave out `transport=` and set PINTEREST_ACCESS_TOKEN.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import time
 from pathlib import Path
 
 import anyio
 
-from pinterest_audiences import AsyncClient, Client, CustomerList, CustomerListStatus
+from pinterest_audiences import AsyncClient, Client, CustomerList, CustomerListStatus, prepare
 from pinterest_audiences.emulator import Emulator
 
 AD_ACCOUNT = "549755885175"
 EXPORT = Path(__file__).with_name("customers.csv")
-
-
-def hashed_emails(path: Path) -> tuple[list[str], int]:
-    """Return the distinct SHA-256 digests of the e-mails in an export, and how many rows had none.
-
-    Pinterest wants e-mails in lower case; spaces around them would make other hashes.
-    """
-    found: dict[str, None] = {}
-    rows_without = 0
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for row in csv.DictReader(file):
-            email = row["Email"].strip().lower().removeprefix("mailto:")
-            if "@" in email:
-                found[hashlib.sha256(email.encode()).hexdigest()] = None
-            else:
-                rows_without += 1
-    return list(found), rows_without
 
 
 def show(customer_list: CustomerList) -> None:
@@ -89,8 +70,9 @@ def blocking(emails: list[str]) -> None:
 
 def main() -> None:
     """Run both."""
-    emails, rows_without = hashed_emails(EXPORT)
-    print(f"{EXPORT.name}: {len(emails)} distinct e-mails, {rows_without} rows without one")
+    ready = prepare(EXPORT, deduplicate=True)
+    emails = [record for chunk in ready for record in chunk]
+    print(ready.report)
     print("AsyncClient:")
     anyio.run(awaited, emails)
     print("Client:")
