@@ -24,7 +24,7 @@ FieldName: TypeAlias = Literal["records", "records_v2"]
 
 MAX_RECORDS = 10_000
 MAX_BYTES = 1_000_000
-_PIECE = 1_800  # records joined at a time: larger strings cost the allocator more than the joining
+_PIECE = 1_024  # records joined at a time: larger strings cost the allocator more than the joining
 RESERVE = 256  # for the rest of a body: operation type, or list type and a name of usual length
 
 # What JSON would escape, what the API splits at, and what no record holds.
