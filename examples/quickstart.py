@@ -1,7 +1,8 @@
 """From a shop's customer export to a READY customer list, on the embedded emulator.
 
-Reads `customers.csv`, cleans and hashes its e-mails, sends them, removes some again, waits until the
-list is ready, and walks all lists: first with `AsyncClient`, then the same with `Client`. Nothing leaves this
+Reads `customers.csv`, cleans and hashes its e-mails, sends them, removes some again, waits until
+the list is ready, and walks all lists: first with `AsyncClient`, then the same with `Client`.
+Nothing leaves this
 machine: to send to Pinterest, leave out `transport=` and set PINTEREST_ACCESS_TOKEN.
 """
 
