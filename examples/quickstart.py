@@ -2,8 +2,8 @@
 
 Reads `customers.csv`, cleans and hashes its e-mails, sends them, removes some again, waits until
 the list is ready, and walks all lists: first with `AsyncClient`, then the same with `Client`.
-Nothing leaves this
-machine: to send to Pinterest, leave out `transport=` and set PINTEREST_ACCESS_TOKEN.
+Nothing leaves this machine: to send to Pinterest, leave out `transport=` and set
+PINTEREST_ACCESS_TOKEN.
 """
 
 from __future__ import annotations
