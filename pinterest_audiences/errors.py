@@ -313,7 +313,7 @@ class DecodeError(CallError):
             attempts=attempts,
             maybe_applied=maybe_applied,
         )
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
         self.status = status
         self.request_id = request_id
 

@@ -125,7 +125,7 @@ class ApiError(Exception):
 
     def __init__(self, status: int, code: int, message: str, headers: Headers = ()) -> None:
         super().__init__(message)
-        self.answer = Answer(
+        self.answer: Answer = Answer(
             status=status, payload={"code": code, "message": message}, headers=headers
         )
 
