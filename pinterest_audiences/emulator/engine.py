@@ -185,7 +185,7 @@ class Emulator:
         # httpx is heavy, and whoever only calls handle() does not need it.
         from pinterest_audiences.emulator.transport import EmulatorTransport  # noqa: PLC0415
 
-        return EmulatorTransport(self)
+        return EmulatorTransport(self.handle)
 
     @property
     def requests(self) -> tuple[JournalEntry, ...]:

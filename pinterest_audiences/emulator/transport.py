@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import anyio.lowlevel
 import httpx
 
-from pinterest_audiences.emulator.messages import Request
+from pinterest_audiences.emulator.messages import Request, Response
 
 if TYPE_CHECKING:
-    from pinterest_audiences.emulator.engine import Emulator
+    from collections.abc import Callable
 
 
 class EmulatorTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
     """Answers every request from an emulator, whatever its host.
 
     Args:
-        emulator: Where the requests go.
+        handle: Answers a request; an emulator's own ``handle``.
 
     Example:
         >>> from pinterest_audiences.emulator import Emulator
@@ -26,8 +26,8 @@ class EmulatorTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
         401
     """
 
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
+    def __init__(self, handle: Callable[[Request], Response]) -> None:
+        self._handle = handle
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of `httpx.Client`.
@@ -56,7 +56,7 @@ class EmulatorTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
         return self._answer(request, body)
 
     def _answer(self, request: httpx.Request, body: bytes) -> httpx.Response:
-        answer = self._emulator.handle(
+        answer = self._handle(
             Request.from_wire(
                 request.method.encode(), request.url.raw_path, request.headers.raw, body
             )
