@@ -123,7 +123,7 @@ class CallableToken:
         try:
             value = self._fetch()
             return checked_token(await value if inspect.isawaitable(value) else value)
-        except Exception as error:
+        except Exception as error:  # the function is the caller's and may raise anything
             raise TokenRefreshError(
                 status=401,
                 operation="access_token",

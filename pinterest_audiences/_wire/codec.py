@@ -255,7 +255,7 @@ def _read_model(cls: type[Any], converter: Converter) -> Hook:
         try:
             for i, read, annotation in to_convert(*map(type, values)):
                 values[i] = read(values[i], annotation)
-        except Exception:
+        except Exception:  # whatever a hook raises: read again, to tell every problem and its place
             explain(data, cls)
             raise
         result = model(*values)

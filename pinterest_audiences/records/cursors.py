@@ -48,7 +48,7 @@ def cursor_chunks(cursor: Cursor, choice: ColumnChoice, source: str) -> Iterator
     while True:
         try:
             rows = cursor.fetchmany(CHUNK_ROWS)
-        except Exception as error:
+        except Exception as error:  # every driver has errors of its own
             raise _failed(error, source, first - 1) from error
         if not rows:
             return
@@ -79,7 +79,7 @@ def _header(cursor: object, source: str) -> list[object]:
         description = cast(
             "Sequence[Sequence[object]] | None", getattr(cursor, "description", None)
         )
-    except Exception as error:
+    except Exception as error:  # every driver has errors of its own
         raise _failed(error, source, 0) from error
     if not description:
         raise SourceError("no rows: execute a SELECT first", source=source)
