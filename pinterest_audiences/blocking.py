@@ -6,17 +6,13 @@ Signatures are written out so that editors and type checkers see them; a test ho
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pinterest_audiences._wire import bodies
+from pinterest_audiences._methods.customer_lists import CustomerLists
 from pinterest_audiences._wire.portal import Portal
 from pinterest_audiences.client import AsyncClient
-from pinterest_audiences.models import CustomerList, OperationType, Order, RecordRow, UserListType
-from pinterest_audiences.pagination import Pager
-from pinterest_audiences.records.batches import Batch
 
 if TYPE_CHECKING:
     import httpx
@@ -27,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
-class Client:
+class Client(CustomerLists):
     """Pinterest's customer lists for scripts: the methods of :class:`AsyncClient`, blocking.
 
     It works inside a running event loop and in notebooks too (and blocks them meanwhile), and any
@@ -101,85 +97,3 @@ class Client:
             WrongEventLoopError: The client was used before ``fork()``, in the parent process.
         """
         self._portal.close()
-
-    def customer_lists_create(
-        self,
-        ad_account_id: str | int,
-        *,
-        name: str,
-        records: str | Iterable[str] | Batch | None = None,
-        records_v2: Iterable[RecordRow] | None = None,
-        list_type: UserListType | str = UserListType.EMAIL,
-        is_nca: bool | None = None,
-    ) -> CustomerList:
-        """Create a customer list from records.
-
-        Arguments, result and errors: :meth:`AsyncClient.customer_lists_create`.
-        """
-        return self._portal.call(
-            partial(
-                self._client.customer_lists_create,
-                ad_account_id,
-                name=name,
-                records=records if isinstance(records, Batch) else bodies.gathered(records),
-                records_v2=bodies.gathered(records_v2),
-                list_type=list_type,
-                is_nca=is_nca,
-            )
-        )
-
-    def customer_lists_get(
-        self, ad_account_id: str | int, customer_list_id: str | int
-    ) -> CustomerList:
-        """Fetch one customer list.
-
-        Arguments, result and errors: :meth:`AsyncClient.customer_lists_get`.
-        """
-        return self._portal.call(self._client.customer_lists_get, ad_account_id, customer_list_id)
-
-    def customer_lists_update(
-        self,
-        ad_account_id: str | int,
-        customer_list_id: str | int,
-        *,
-        operation_type: OperationType | str,
-        records: str | Iterable[str] | Batch | None = None,
-        records_v2: Iterable[RecordRow] | None = None,
-    ) -> CustomerList:
-        """Add records to a customer list, or remove them.
-
-        Arguments, result and errors: :meth:`AsyncClient.customer_lists_update`.
-        """
-        return self._portal.call(
-            partial(
-                self._client.customer_lists_update,
-                ad_account_id,
-                customer_list_id,
-                operation_type=operation_type,
-                records=records if isinstance(records, Batch) else bodies.gathered(records),
-                records_v2=bodies.gathered(records_v2),
-            )
-        )
-
-    def customer_lists_list(
-        self,
-        ad_account_id: str | int,
-        *,
-        page_size: int | None = None,
-        order: Order | str | None = None,
-        bookmark: str | None = None,
-        exclude_nca: bool | None = None,
-    ) -> Pager[CustomerList]:
-        """List the customer lists of an ad account, over all pages.
-
-        Arguments, result and errors: :meth:`AsyncClient.customer_lists_list`; iterate the pager
-        with ``for``.
-        """
-        pager = self._client.customer_lists_list(
-            ad_account_id,
-            page_size=page_size,
-            order=order,
-            bookmark=bookmark,
-            exclude_nca=exclude_nca,
-        )
-        return Pager(lambda at: self._portal.call(pager.fetch, at), bookmark, pager.operation)

@@ -30,6 +30,7 @@ FLOORS = {
     "auth": 2,
     "pagination": 2,
     "_wire": 2,
+    "_methods": 3,
     "client": 3,
     "blocking": 4,
 }
@@ -261,10 +262,11 @@ TWINS = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 
 def methods(kind: type) -> dict[str, object]:
-    """The methods that a class defines for its users."""
+    """The methods that a client defines for its users, by itself or by its bases."""
     return {
         name: value
-        for name, value in vars(kind).items()
+        for each in reversed(kind.__mro__[:-1])
+        for name, value in vars(each).items()
         if inspect.isfunction(value) and (not name.startswith("_") or name.startswith("__"))
     }
 
