@@ -190,6 +190,11 @@ class RateBudget:
         if remaining <= (0 if reset <= _BRIEF else state.in_flight):
             self.pause(category, reset)
 
+    def per_minute(self, category: str) -> float | None:
+        """Return how many calls a minute has room for, or None where there is no limit."""
+        policies = self._category(category).policies
+        return min((60 * policy.quota / policy.window for policy in policies), default=None)
+
     async def _sit_out_pause(self, state: _Category) -> None:
         while (seconds := self._pause_left(state)) > 0:
             await self.sleep(seconds)

@@ -15,7 +15,7 @@ from anyio.lowlevel import current_token
 from attrs import define
 
 from pinterest_audiences._version import __version__
-from pinterest_audiences._wire import answers, retry
+from pinterest_audiences._wire import answers, retry, trace
 from pinterest_audiences._wire.ratelimit import BudgetSpentError, RateBudget
 from pinterest_audiences.auth import checked_token
 from pinterest_audiences.errors import (
@@ -80,8 +80,15 @@ class _Progress:
     refreshed: bool = False
 
     def note(self, failure: Failure) -> None:
-        if failure.maybe_done and self.call.operation.changes:
-            self.maybe_applied = True
+        maybe_done = failure.maybe_done and self.call.operation.changes
+        self.maybe_applied = self.maybe_applied or maybe_done
+        if (noted := trace.current()) is not None:
+            noted.failed(rate_limited=failure.rate_limited, maybe_done=maybe_done)
+
+    def sent(self) -> None:
+        self.attempts += 1
+        if (noted := trace.current()) is not None:
+            noted.sent(sum(map(len, self.call.body)))
 
 
 class Session:
@@ -101,7 +108,7 @@ class Session:
         self._tokens = tokens
         self._policy = policy
         self._clock = clock
-        self._budget = RateBudget(clock.monotonic, clock.sleep, policy.max_wait)
+        self._budget = RateBudget(clock.monotonic, self._sit_out, policy.max_wait)
         connect = _CONNECT_TIMEOUT if timeout is None else min(timeout, _CONNECT_TIMEOUT)
         self._extensions = {"timeout": httpx.Timeout(timeout, connect=connect).as_dict()}
         self._http = httpx.AsyncClient(
@@ -115,6 +122,20 @@ class Session:
         )
         self._closed = False
         self._loop: object = None
+
+    @property
+    def base_url(self) -> str:
+        """Where the calls go."""
+        return self._base_url
+
+    @property
+    def clock(self) -> Clock:
+        """Where time, sleep and chance come from."""
+        return self._clock
+
+    def per_minute(self, category: str) -> float | None:
+        """Return how many calls of a category a minute has room for, as far as is known."""
+        return self._budget.per_minute(category)
 
     async def aclose(self) -> None:
         """Close the connections; a second time does nothing.
@@ -171,13 +192,16 @@ class Session:
     async def _exchange(self, progress: _Progress) -> tuple[Answer, Token]:
         """Send one request when the budget has room, and read its answer."""
         category = progress.call.operation.category
+        asked = self._clock.monotonic()
         try:
             await self._budget.acquire(category)
         except BudgetSpentError as spent:
             raise _unsent(progress, spent.seconds) from None
+        if (noted := trace.current()) is not None:
+            noted.budget_seconds += self._clock.monotonic() - asked
         try:
             token = await self._token(progress)
-            progress.attempts += 1
+            progress.sent()
             started = self._clock.monotonic()
             response = await self._http.send(self._request(progress.call, token))
         finally:
@@ -258,8 +282,16 @@ class Session:
         if wait is None:
             raise problem from cause
         logger.debug("%s: trying again in %.2f s", progress.call.operation.name, wait)
+        if (noted := trace.current()) is not None:
+            noted.waits("retry", wait)
         if not failure.rate_limited:
             await self._clock.sleep(wait)
+
+    async def _sit_out(self, seconds: float) -> None:
+        """Sleep until the budget has room again."""
+        if (noted := trace.current()) is not None:
+            noted.waits("budget", seconds)
+        await self._clock.sleep(seconds)
 
     def _check_loop(self) -> None:
         loop = (os.getpid(), current_token())

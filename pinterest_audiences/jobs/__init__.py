@@ -1,0 +1,1 @@
+"""What Pinterest does not offer: plans that survive, mirrors, receipts. Loaded when first used."""

@@ -1,0 +1,177 @@
+"""The one SQLite file: where it is, how it is opened, and what its errors mean."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pinterest_audiences.jobs.errors import StateError
+from pinterest_audiences.jobs.schema import APPLICATION_ID, MIGRATIONS, VERSION
+
+__all__ = ["Database", "state_path"]
+
+_PATIENCE = 60.0  # seconds for another process to end its transaction
+_FILE_NAME = "state.sqlite3"
+
+
+def state_path(given: str | os.PathLike[str] | None) -> Path:
+    """Choose the state file: the argument, ``PINTEREST_AUDIENCES_STATE``, or the user's own.
+
+    The last is ``$XDG_STATE_HOME/pinterest-audiences`` (``~/.local/state`` without it; on Windows
+    ``%LOCALAPPDATA%``).
+    """
+    chosen = given or os.environ.get("PINTEREST_AUDIENCES_STATE")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        home = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    else:
+        home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(home) / "pinterest-audiences" / _FILE_NAME
+
+
+class Database:
+    """A connection to the state file; made if it is not there, mode 0600.
+
+    Args:
+        path: Where it is.
+
+    Raises:
+        StateError: It cannot be opened, is no state file, or is of a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._told():
+            _make_private(path)
+            # Threads take turns: each job uses its connection from one thread at a time.
+            self._sql = sqlite3.connect(
+                path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._prepare()
+            except BaseException:
+                self._sql.close()
+                raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._sql.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Do all of it, durably, or nothing.
+
+        Raises:
+            StateError: The file cannot be read or written.
+        """
+        with self._told():
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._sql
+                self._sql.execute("COMMIT")
+            except BaseException:
+                if self._sql.in_transaction:
+                    self._sql.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read.
+
+        Raises:
+            StateError: The file cannot be read.
+        """
+        with self._told():
+            yield self._sql
+
+    def erase_traces(self) -> None:
+        """Take what was deleted off the disk: freed pages are zeroed, and the log is emptied.
+
+        Raises:
+            StateError: The file cannot be written.
+        """
+        with self._told():
+            self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _prepare(self) -> None:
+        sql = self._sql
+        sql.execute("PRAGMA foreign_keys = ON")
+        sql.execute("PRAGMA secure_delete = ON")  # a forgotten person leaves no digest behind
+        version = self._version()
+        if version == VERSION:
+            sql.execute("PRAGMA synchronous = FULL")
+            return
+        sql.execute("PRAGMA journal_mode = WAL")
+        # A batch that may have been sent must be known to be, after a power cut too.
+        sql.execute("PRAGMA synchronous = FULL")
+        sql.execute("BEGIN IMMEDIATE")
+        try:
+            for migration in MIGRATIONS[self._version() :]:  # another process may have been faster
+                for statement in migration.split(";\n"):
+                    sql.execute(statement)
+            sql.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            sql.execute(f"PRAGMA user_version = {VERSION}")
+            sql.execute("COMMIT")
+        except BaseException:
+            if sql.in_transaction:
+                sql.execute("ROLLBACK")
+            raise
+
+    def _version(self) -> int:
+        (version,) = self._sql.execute("PRAGMA user_version").fetchone()
+        (application,) = self._sql.execute("PRAGMA application_id").fetchone()
+        (tables,) = self._sql.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and application != APPLICATION_ID:
+            raise StateError("is some other program's database; name another file", path=self._name)
+        if version > VERSION:
+            raise StateError(
+                f"was written by a newer version of this package (schema {version}, known: "
+                f"{VERSION}); upgrade it, or name another file",
+                path=self._name,
+            )
+        return int(version)
+
+    @property
+    def _name(self) -> str:
+        return str(self.path)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StateError(_reason(error), path=self._name) from error
+        except OSError as error:
+            raise StateError(error.strerror or type(error).__name__, path=self._name) from error
+
+
+def _make_private(path: Path) -> None:
+    """Make the file before SQLite does, which would make it readable for everybody."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # SQLite's own companions (-wal, -shm) take the mode of the file.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _reason(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    match code:
+        case sqlite3.SQLITE_FULL:
+            return "the disk is full; make room and resume"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return "cannot be written; check its owner, its mode and its directory's"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return f"another process has been writing for {_PATIENCE:.0f} s; try again later"
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return (
+                "is damaged, or no SQLite file; restore a copy, or move it away: without it a "
+                "mirror has to adopt its list anew"
+            )
+        case sqlite3.SQLITE_IOERR:
+            return "the disk failed while it was read or written"
+        case _:
+            return f"SQLite says {getattr(error, 'sqlite_errorname', type(error).__name__)}"

@@ -1,0 +1,87 @@
+"""One worker a list: a lock that dies with its process.
+
+The operating system holds it, on a small file beside the state, so that no lock outlives a killed
+process. The file tells who holds it; what it tells after a crash is who died.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pinterest_audiences.jobs.errors import ListBusyError, StateError
+
+__all__ = ["list_lock"]
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(descriptor: int) -> None:
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # behind what the file tells
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _take(descriptor: int) -> None:
+        # flock and not lockf: it belongs to this opening of the file, so that two tasks of one
+        # process exclude each other too.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def list_lock(state: Path, list_key: int, told: str) -> Iterator[int | None]:
+    """Hold the lock of a list.
+
+    Args:
+        state: The state file.
+        list_key: The list's key in it.
+        told: How the list is called in errors.
+
+    Yields:
+        The process that died while it held the lock, if one did.
+
+    Raises:
+        ListBusyError: Somebody else holds it.
+        StateError: The lock file cannot be made.
+    """
+    path = state.with_name(f"{state.name}-{list_key}.lock")
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StateError(error.strerror or "cannot be made", path=str(path)) from error
+    try:
+        try:
+            _take(descriptor)
+        except OSError:
+            holder = _holder(descriptor)
+            who = "another task of this process" if holder == os.getpid() else "another process"
+            raise ListBusyError(
+                f"{told}: {who} (pid {holder or 'unknown'}) is working on it; wait until it has "
+                "ended, or stop it",
+                pid=holder,
+            ) from None
+        died = _holder(descriptor)
+        _write(descriptor, str(os.getpid()))
+        try:
+            yield died
+        finally:
+            _write(descriptor, "")
+    finally:
+        os.close(descriptor)  # which gives the lock back
+
+
+def _holder(descriptor: int) -> int | None:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    text = os.read(descriptor, 32).decode("ascii", "replace").strip()
+    return int(text) if text.isdigit() else None
+
+
+def _write(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, text.encode())
