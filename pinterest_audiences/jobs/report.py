@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from attrs import asdict, frozen
+from attrs import AttrsInstance, asdict, frozen
 
 if TYPE_CHECKING:
     from pinterest_audiences.models import JSON
@@ -18,7 +18,7 @@ class _Told:
 
     def to_dict(self) -> dict[str, JSON]:
         """Return it as JSON values; names are only ever added."""
-        return cast("dict[str, JSON]", asdict(self))  # type: ignore[call-overload]  # all who inherit it are attrs classes
+        return cast("dict[str, JSON]", asdict(cast("AttrsInstance", self)))
 
     def to_json(self) -> str:
         """Return it as one line of JSON."""
@@ -112,8 +112,7 @@ class ListStatus(_Told):
             ``adopted``: taken for empty when its mirror began.
         records: Records that are on it, as far as is known.
         in_doubt: Records that may be on it.
-        settled: Whether those figures include everything that has happened; ``False`` while
-            another process works on the list.
+        settled: Whether no job of it is unfinished.
         jobs: Its jobs, oldest first.
     """
 
@@ -132,7 +131,7 @@ class ListStatus(_Told):
         lines = [
             f"list {where}{self.customer_list_id or '(not created)'} of ad account "
             f"{self.ad_account_id} ({self.origin}): {self.records:,} records{doubt}"
-            f"{'' if self.settled else ', and what a job in another process is changing'}"
+            f"{'' if self.settled else '; a job is unfinished'}"
         ]
         lines += (
             f"  {job.kind} {job.job_id}: {job.status}, {job.acknowledged:,} of {job.planned:,}"

@@ -83,7 +83,9 @@ class _Sweep:
     sql: sqlite3.Connection
     form: Form
     runs: list[_Run]
-    _open: dict[_Run, dict[int, set[bytes]]] = field(init=False, factory=dict)  # type: ignore[type-arg]  # see its annotation
+    _open: dict[_Run, dict[int, set[bytes]]] = field(
+        init=False, factory=dict[_Run, dict[int, set[bytes]]]
+    )
 
     def bucket(self, number: int) -> Known:
         known = Known()

@@ -17,9 +17,10 @@ from pinterest_audiences.jobs.keys import FORMS, Form
 from pinterest_audiences.jobs.locks import list_lock
 
 if TYPE_CHECKING:
+    from pinterest_audiences._wire.trace import Trace
     from pinterest_audiences.models import JSON, CustomerList
 
-__all__ = ["BatchRow", "JobRow", "ListRow", "State"]
+__all__ = ["BatchRow", "JobRow", "ListRow", "Receipt", "State"]
 
 Origin = Literal["created", "foreign", "adopted"]
 
@@ -70,6 +71,25 @@ class BatchRow:
     sends: int
 
 
+@frozen
+class Receipt:
+    """What is kept of a batch that Pinterest has taken.
+
+    Attributes:
+        batch: Which.
+        seen: The list in the answer.
+        repeats: How many sendings before may have been taken too.
+        costs: What it cost.
+        time: When, in Unix seconds.
+    """
+
+    batch: BatchRow
+    seen: CustomerList
+    repeats: int
+    costs: Trace
+    time: float
+
+
 _LIST = (
     "SELECT id, service, ad_account_id, customer_list_id, name, origin, version, batches, uploaded,"
     " removed FROM list"
@@ -116,7 +136,7 @@ class State:
         with self.database.reading() as sql:
             return [ListRow(*row) for row in sql.execute(f"{query} ORDER BY id", values)]
 
-    def list(self, key: int) -> ListRow:
+    def list_row(self, key: int) -> ListRow:
         """Return a list by its key."""
         with self.database.reading() as sql:
             return ListRow(*sql.execute(f"{_LIST} WHERE id = ?", (key,)).fetchone())
@@ -215,14 +235,12 @@ class State:
         """Give up the unfinished jobs of these kinds; what may have been sent stays in doubt."""
         marks = ", ".join("?" * len(kinds))
         with self.database.transaction() as sql:
-            keys = [
-                key
-                for (key,) in sql.execute(
-                    "SELECT id FROM job WHERE list_id = ? AND status = 'running' "
-                    f"AND kind IN ({marks})",  # noqa: S608 - question marks
-                    (list_key, *kinds),
-                )
-            ]
+            rows = sql.execute(
+                "SELECT id FROM job WHERE list_id = ? AND status = 'running' "
+                f"AND kind IN ({marks})",  # noqa: S608 - question marks
+                (list_key, *kinds),
+            ).fetchall()
+            keys = [key for (key,) in rows]
             for key in keys:
                 sql.execute(
                     "UPDATE batch SET status = 'dropped' WHERE job_id = ? "
@@ -266,22 +284,17 @@ class State:
         with self.database.transaction() as sql:
             _mark_sending(sql, batch.key)
 
-    def acknowledge(
-        self,
-        batch: BatchRow,
-        seen: CustomerList,
-        repeats: int,
-        now: float,
-        following: BatchRow | None,
-    ) -> None:
+    def acknowledge(self, receipt: Receipt, *, following: BatchRow | None) -> None:
         """Write the receipt of a batch, and in the same breath that the next is on its way."""
+        batch = receipt.batch
         with self.database.transaction() as sql:
             sql.execute(
                 "UPDATE batch SET status = 'acknowledged', acknowledged = ?, sends = sends + ? "
                 "WHERE id = ?",
-                (now, repeats, batch.key),
+                (receipt.time, receipt.repeats, batch.key),
             )
-            _see_counters(sql, batch.job_key, seen)
+            _see_counters(sql, batch.job_key, receipt.seen)
+            _add_costs(sql, batch.job_key, receipt.costs)
             if following is not None:
                 _mark_sending(sql, following.key)
 
@@ -311,16 +324,22 @@ class State:
         with self.database.transaction() as sql:
             sql.execute("UPDATE job SET status = 'done', finished = ? WHERE id = ?", (now, job_key))
 
-    def add_costs(
-        self, job_key: int, calls: int, rate_limited: int, budget_seconds: float, size: int
-    ) -> None:
+    def add_costs(self, job_key: int, costs: Trace) -> None:
         """Add to what a job has cost."""
         with self.database.transaction() as sql:
-            sql.execute(
-                "UPDATE job SET calls = calls + ?, rate_limited = rate_limited + ?, "
-                "budget_seconds = budget_seconds + ?, bytes = bytes + ? WHERE id = ?",
-                (calls, rate_limited, budget_seconds, size, job_key),
+            _add_costs(sql, job_key, costs)
+
+    def doubts(self, list_key: int) -> tuple[int, int]:
+        """Return how many additions and removals may be at Pinterest without being counted here."""
+        with self.database.reading() as sql:
+            counts = dict(
+                sql.execute(
+                    "SELECT operation, sum(count * sends) FROM batch WHERE list_id = ? "
+                    "AND NOT folded AND sends > 0 AND status != 'acknowledged' GROUP BY operation",
+                    (list_key,),
+                ).fetchall()
             )
+        return counts.get("ADD", 0), counts.get("REMOVE", 0)
 
     def add_finding(self, job_key: int, finding: str) -> None:
         """Add something worth knowing to a job, once."""
@@ -344,7 +363,7 @@ def _batch(row: tuple[int, int, int, str, str, int, int]) -> BatchRow:
     return BatchRow(key, job_key, seq, operation, FORMS[form], count, sends)
 
 
-def _insert_batch(
+def _insert_batch(  # noqa: PLR0917 - the columns of a row
     sql: sqlite3.Connection,
     job_key: int,
     list_key: int,
@@ -366,6 +385,14 @@ def _mark_sending(sql: sqlite3.Connection, key: int) -> None:
     sql.execute(
         "UPDATE list SET version = version + 1 WHERE id = (SELECT list_id FROM batch WHERE id = ?)",
         (key,),
+    )
+
+
+def _add_costs(sql: sqlite3.Connection, job_key: int, costs: Trace) -> None:
+    sql.execute(
+        "UPDATE job SET calls = calls + ?, rate_limited = rate_limited + ?, "
+        "budget_seconds = budget_seconds + ?, bytes = bytes + ? WHERE id = ?",
+        (costs.calls, costs.rate_limited, costs.budget_seconds, costs.bytes, job_key),
     )
 
 
