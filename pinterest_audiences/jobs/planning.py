@@ -97,9 +97,10 @@ def plan_difference(state: State, row: ListRow, job_key: int, source: SourceKeys
 
 def _buckets(state: State, row: ListRow, form: Form, *, known: bool) -> Iterator[Known]:
     if not known:
-        return (Known() for _ in range(BUCKETS))
+        yield from (Known() for _ in range(BUCKETS))
+        return
     with state.database.reading() as sql:
-        return known_buckets(sql, row.key, form)
+        yield from known_buckets(sql, row.key, form)
 
 
 class _Writer:

@@ -80,9 +80,9 @@ class JobReport(_Told):
 
     def __str__(self) -> str:
         where = f'"{self.name}" ' if self.name else ""
+        which = f"list {where}{self.customer_list_id or '(not created)'}"
         lines = [
-            f"{self.kind} {self.job_id} to list {where}{self.customer_list_id or '(not created)'}: "
-            f"{self.status}",
+            f"{self.kind} {self.job_id} to {which}: {self.status}",
             f"{self.planned:>12,} records planned",
             f"{self.added:>12,} added",
             f"{self.removed:>12,} removed",
@@ -94,7 +94,8 @@ class JobReport(_Told):
             lines.append(f"{self.sent_twice:>12,} sent twice: an answer was lost")
         lines.append(
             f"{self.batches:>12,} batches, {self.calls:,} calls, {self.bytes / 1e6:,.1f} MB, "
-            f"{self.rate_limited:,} refused (429), {self.budget_seconds:,.0f} s waited for the budget"
+            f"{self.rate_limited:,} refused (429), {self.budget_seconds:,.0f} s waiting for the "
+            "budget"
         )
         lines += (f"  finding: {finding}" for finding in self.findings)
         return "\n".join(lines)
@@ -128,11 +129,10 @@ class ListStatus(_Told):
     def __str__(self) -> str:
         where = f'"{self.name}" ' if self.name else ""
         doubt = f", {self.in_doubt:,} in doubt" if self.in_doubt else ""
-        lines = [
-            f"list {where}{self.customer_list_id or '(not created)'} of ad account "
-            f"{self.ad_account_id} ({self.origin}): {self.records:,} records{doubt}"
-            f"{'' if self.settled else '; a job is unfinished'}"
-        ]
+        which = f"list {where}{self.customer_list_id or '(not created)'}"
+        account = f"of ad account {self.ad_account_id} ({self.origin})"
+        unfinished = "" if self.settled else "; a job is unfinished"
+        lines = [f"{which} {account}: {self.records:,} records{doubt}{unfinished}"]
         lines += (
             f"  {job.kind} {job.job_id}: {job.status}, {job.acknowledged:,} of {job.planned:,}"
             for job in self.jobs

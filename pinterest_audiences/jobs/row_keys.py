@@ -84,8 +84,8 @@ def _digest(column: str, value: str) -> bytes:
         digest = b""
     if len(digest) not in _WIDTHS or digest.hex() != value:
         raise ConfigurationError(
-            f"{column}: is not hashed; jobs keep what they send in their state file, which holds no "
-            "plain identifier: prepare it without plain_emails"
+            f"{column}: is not hashed; jobs keep what they send in their state file, which holds "
+            "no plain identifier: prepare it without plain_emails"
         )
     return digest
 

@@ -78,7 +78,7 @@ class _Run:
 
 @define
 class _Sweep:
-    """Goes through the buckets in order and holds only those runs that reach into the present one."""
+    """Goes through the buckets in order; holds only the runs that reach into the present one."""
 
     sql: sqlite3.Connection
     form: Form

@@ -255,12 +255,11 @@ class State:
         with self.database.transaction() as sql:
             sql.execute("UPDATE job SET newest_id = ? WHERE id = ?", (newest_id, job_key))
 
-    def note_created(self, list_key: int, customer_list_id: str, *, by_us: bool) -> None:
+    def note_created(self, list_key: int, customer_list_id: str) -> None:
         """Keep the id of a list that was created."""
         with self.database.transaction() as sql:
             sql.execute(
-                "UPDATE list SET customer_list_id = ?, origin = ? WHERE id = ?",
-                (customer_list_id, "created" if by_us else "foreign", list_key),
+                "UPDATE list SET customer_list_id = ? WHERE id = ?", (customer_list_id, list_key)
             )
 
     def keys(self, batch: BatchRow) -> bytes:

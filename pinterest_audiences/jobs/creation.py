@@ -1,0 +1,220 @@
+"""Which list is meant, and how one is created once, though Pinterest has no idempotency key.
+
+Before a list is created, the newest one of the account is noted. When the answer is lost, any list
+of that name that is newer is the one; only if there is none, it is created again. Ids rise with
+time, so no clock is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+from attrs import frozen
+
+from pinterest_audiences.errors import CallError, ConfigurationError
+from pinterest_audiences.jobs.desk import Desk, in_thread
+from pinterest_audiences.jobs.errors import GuardError
+from pinterest_audiences.jobs.events import JobEventKind
+from pinterest_audiences.jobs.state import BatchRow, ListRow, Receipt, State
+from pinterest_audiences.models import Order, UserListType
+
+if TYPE_CHECKING:
+    from pinterest_audiences.jobs.apply import Delivery
+    from pinterest_audiences.models import CustomerList
+    from pinterest_audiences.pagination import AsyncPager
+    from pinterest_audiences.records.batches import Batch
+
+__all__ = ["Target", "create_with", "find_target"]
+
+_PAGE = 250
+_CREATIONS = 5  # in a row that are neither heard of nor found
+_SECOND_LOOK = 5.0  # seconds; a listing may be a little behind
+
+
+@frozen
+class Target:
+    """The list that a job is about.
+
+    Attributes:
+        row: Its row in the state.
+        seen: As Pinterest shows it now; ``None`` where it has to be created.
+    """
+
+    row: ListRow
+    seen: CustomerList | None
+
+
+async def find_target(
+    desk: Desk,
+    state: State,
+    ad_account_id: str | int,
+    customer_list_id: str | int | None,
+    name: str | None,
+) -> Target:
+    """Find the list by its id, or by its name: in the state first, then at Pinterest.
+
+    Raises:
+        ConfigurationError: Neither an id nor a name is given, or both are.
+        GuardError: Several lists have that name.
+        NotFoundError: There is no list of that id.
+        CallError: Pinterest could not be asked.
+    """
+    if (customer_list_id is None) == (name is None):
+        raise ConfigurationError("exactly one of customer_list_id and name is needed")
+    account = str(ad_account_id)
+    if customer_list_id is not None:
+        return await _entered(desk, state, account, customer_list_id)
+    return await _find_by_name(desk, state, account, name)
+
+
+async def _find_by_name(desk: Desk, state: State, account: str, name: object) -> Target:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError("name: a string that is not empty is needed")
+    known = [row for row in await in_thread(state.lists, account) if row.name == name]
+    if len(known) > 1:
+        raise _ambiguous(name, [row.customer_list_id or "being created" for row in known])
+    for row in known:
+        if row.customer_list_id is None:
+            return Target(row, None)
+        return await _entered(desk, state, account, row.customer_list_id)
+    found = [each async for each in _newest_first(desk, account) if each.name == name]
+    if len(found) > 1:
+        raise _ambiguous(name, [each.id for each in found])
+    if found:
+        return await _entered(desk, state, account, found[0].id)
+    return Target(await in_thread(state.enter_list, account, None, name, "created"), None)
+
+
+async def _entered(desk: Desk, state: State, account: str, customer_list_id: str | int) -> Target:
+    seen = await desk.calls.customer_lists_get(account, customer_list_id)
+    return Target(await in_thread(state.enter_list, account, seen.id, seen.name, "foreign"), seen)
+
+
+async def create_with(delivery: Delivery, batch: BatchRow) -> BatchRow | None:
+    """Create the list of a job with its first batch, or find the one that was created.
+
+    Returns:
+        The batch to go on with; ``None`` where none is left.
+
+    Raises:
+        CallError: It could not be created; whether it was is looked up the next time.
+    """
+    state, row = delivery.state, delivery.row
+    newest = delivery.job.newest_id
+    if newest is None:
+        newest = await delivery.persist(lambda: _newest(delivery.desk, row.ad_account_id))
+        await in_thread(state.note_newest, delivery.job.key, newest)
+    elif batch.sends:
+        found = await _find_created(delivery, newest)
+        if found is not None:
+            return await _go_on_with(delivery, batch, found)
+    body: Batch = await in_thread(lambda: batch.form.batch(state.keys(batch)))
+    for attempt in range(1, _CREATIONS + 1):
+        await in_thread(state.mark_sending, batch)
+        delivery.emit(JobEventKind.BATCH_SENT, batch)
+        try:
+            made = await _create(delivery, body)
+        except CallError:  # refused, or never sent
+            if not batch.sends:
+                await in_thread(state.unmark, batch)
+            raise
+        if not isinstance(made, CallError):
+            return await _created(delivery, batch, made)
+        found = await _find_created(delivery, newest)
+        if found is not None:
+            return await _go_on_with(delivery, batch, found)
+        if attempt == _CREATIONS:
+            raise made
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+async def _create(delivery: Delivery, body: Batch) -> CustomerList | CallError:
+    """Create the list, or return the error after which nobody knows whether it was."""
+    plan = delivery.job.plan
+    is_nca = plan.get("is_nca")
+
+    async def create() -> CustomerList | CallError:
+        try:
+            return await delivery.desk.calls.customer_lists_create(
+                delivery.row.ad_account_id,
+                name=delivery.row.name or "",
+                records=body,
+                list_type=str(plan.get("list_type") or UserListType.EMAIL),
+                is_nca=is_nca if isinstance(is_nca, bool) else None,
+            )
+        except CallError as error:
+            if error.maybe_applied:
+                return error  # is looked for first
+            raise
+
+    return await delivery.persist(create)
+
+
+async def _created(delivery: Delivery, batch: BatchRow, made: CustomerList) -> BatchRow | None:
+    with anyio.CancelScope(shield=True):
+        await _note(delivery, made)
+        receipt = Receipt(batch, made, 0, delivery.costs, delivery.desk.clock.time())
+        await delivery.acknowledge(receipt, None)
+    delivery.emit(JobEventKind.LIST_CREATED)
+    pending = await in_thread(delivery.state.pending, delivery.job.key, 1)
+    return pending[0] if pending else None
+
+
+async def _go_on_with(delivery: Delivery, batch: BatchRow, found: CustomerList) -> BatchRow:
+    """Go on with a list whose creation was not heard of: its first batch is sent again."""
+    with anyio.CancelScope(shield=True):
+        await _note(delivery, found)
+        await in_thread(
+            delivery.state.add_finding,
+            delivery.job.key,
+            f"the answer to the creation of list {found.id} was lost; it was found by its name",
+        )
+    delivery.emit(JobEventKind.LIST_FOUND, batch)
+    return batch
+
+
+async def _note(delivery: Delivery, seen: CustomerList) -> None:
+    await in_thread(lambda: delivery.state.note_created(delivery.row.key, seen.id))
+    delivery.row = await in_thread(delivery.state.list_row, delivery.row.key)
+
+
+async def _find_created(delivery: Delivery, newest: str) -> CustomerList | None:
+    for look in (1, 2):
+        found = await delivery.persist(
+            lambda: _newer_of_name(delivery.desk, delivery.row, int(newest))
+        )
+        if found is not None or look == 2:  # noqa: PLR2004 - the last look
+            return found
+        await delivery.desk.clock.sleep(_SECOND_LOOK)
+    raise AssertionError("unreachable: the loop returns")
+
+
+async def _newer_of_name(desk: Desk, row: ListRow, newest: int) -> CustomerList | None:
+    async for each in _newest_first(desk, row.ad_account_id):
+        if int(each.id) <= newest:
+            break
+        if each.name == row.name:
+            return each
+    return None
+
+
+async def _newest(desk: Desk, ad_account_id: str) -> str:
+    async for each in _newest_first(desk, ad_account_id, page_size=1):
+        return each.id
+    return "0"
+
+
+def _newest_first(
+    desk: Desk, ad_account_id: str, page_size: int = _PAGE
+) -> AsyncPager[CustomerList]:
+    return desk.calls.customer_lists_list(
+        ad_account_id, page_size=page_size, order=Order.DESCENDING
+    )
+
+
+def _ambiguous(name: str, ids: list[str]) -> GuardError:
+    return GuardError(
+        f"{len(ids)} lists are called {name!r} ({', '.join(ids)}); say which by customer_list_id",
+        guard="ambiguous_name",
+    )
