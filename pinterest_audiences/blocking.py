@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pinterest_audiences._methods.blocking_jobs import Jobs
 from pinterest_audiences._methods.customer_lists import CustomerLists
 from pinterest_audiences._wire.portal import Portal
 from pinterest_audiences.client import AsyncClient
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
-class Client(CustomerLists):
+class Client(CustomerLists, Jobs):
     """Pinterest's customer lists for scripts: the methods of :class:`AsyncClient`, blocking.
 
     It works inside a running event loop and in notebooks too (and blocks them meanwhile), and any

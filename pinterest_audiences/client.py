@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pinterest_audiences._methods.customer_lists import AsyncCustomerLists
+from pinterest_audiences._methods.jobs import AsyncJobs
 from pinterest_audiences._wire import settings
 from pinterest_audiences._wire.clock import Clock
 from pinterest_audiences._wire.retry import RetryPolicy
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncCustomerLists):
+class AsyncClient(AsyncJobs):
     """Pinterest's customer lists, awaited. Runs on asyncio and on trio.
 
     Args:

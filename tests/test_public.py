@@ -30,6 +30,7 @@ FLOORS = {
     "auth": 2,
     "pagination": 2,
     "_wire": 2,
+    "jobs": 2,
     "_methods": 3,
     "client": 3,
     "blocking": 4,

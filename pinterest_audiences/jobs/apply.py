@@ -28,7 +28,8 @@ from pinterest_audiences.jobs.desk import Desk, in_thread
 from pinterest_audiences.jobs.errors import JobInterruptedError
 from pinterest_audiences.jobs.events import JobEvent, JobEventKind, OnEvent
 from pinterest_audiences.jobs.figures import report, totals
-from pinterest_audiences.jobs.state import BatchRow, JobRow, ListRow, Receipt, State
+from pinterest_audiences.jobs.rows import BatchRow, JobRow, ListRow, Receipt
+from pinterest_audiences.jobs.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

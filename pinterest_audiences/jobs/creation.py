@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import anyio
 from attrs import frozen
 
-from pinterest_audiences.errors import CallError, ConfigurationError
+from pinterest_audiences.errors import CallError
 from pinterest_audiences.jobs.desk import Desk, in_thread
 from pinterest_audiences.jobs.errors import GuardError
 from pinterest_audiences.jobs.events import JobEventKind
-from pinterest_audiences.jobs.state import BatchRow, ListRow, Receipt, State
+from pinterest_audiences.jobs.rows import BatchRow, ListRow, Receipt
+from pinterest_audiences.jobs.state import State
 from pinterest_audiences.models import Order, UserListType
 
 if TYPE_CHECKING:
@@ -48,29 +49,19 @@ class Target:
 async def find_target(
     desk: Desk,
     state: State,
-    ad_account_id: str | int,
+    account: str,
     customer_list_id: str | int | None,
     name: str | None,
 ) -> Target:
     """Find the list by its id, or by its name: in the state first, then at Pinterest.
 
     Raises:
-        ConfigurationError: Neither an id nor a name is given, or both are.
         GuardError: Several lists have that name.
         NotFoundError: There is no list of that id.
         CallError: Pinterest could not be asked.
     """
-    if (customer_list_id is None) == (name is None):
-        raise ConfigurationError("exactly one of customer_list_id and name is needed")
-    account = str(ad_account_id)
     if customer_list_id is not None:
         return await _entered(desk, state, account, customer_list_id)
-    return await _find_by_name(desk, state, account, name)
-
-
-async def _find_by_name(desk: Desk, state: State, account: str, name: object) -> Target:
-    if not isinstance(name, str) or not name.strip():
-        raise ConfigurationError("name: a string that is not empty is needed")
     known = [row for row in await in_thread(state.lists, account) if row.name == name]
     if len(known) > 1:
         raise _ambiguous(name, [row.customer_list_id or "being created" for row in known])
@@ -213,7 +204,7 @@ def _newest_first(
     )
 
 
-def _ambiguous(name: str, ids: list[str]) -> GuardError:
+def _ambiguous(name: str | None, ids: list[str]) -> GuardError:
     return GuardError(
         f"{len(ids)} lists are called {name!r} ({', '.join(ids)}); say which by customer_list_id",
         guard="ambiguous_name",

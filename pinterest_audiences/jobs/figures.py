@@ -9,7 +9,8 @@ from pinterest_audiences.jobs.report import JobReport, ListStatus
 from pinterest_audiences.jobs.snapshot import known_buckets, known_forms, unfolded
 
 if TYPE_CHECKING:
-    from pinterest_audiences.jobs.state import ListRow, State
+    from pinterest_audiences.jobs.rows import ListRow
+    from pinterest_audiences.jobs.state import State
 
 __all__ = ["list_status", "report", "totals"]
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import anyio
 from attrs import define, field
 
+from pinterest_audiences.errors import ConfigurationError
 from pinterest_audiences.jobs import row_keys
 from pinterest_audiences.jobs.desk import in_thread
 from pinterest_audiences.jobs.keys import FORMS, Form
 from pinterest_audiences.jobs.planning import plan_keys
 from pinterest_audiences.jobs.report import ForgetReceipt, ForgottenIn
 from pinterest_audiences.jobs.snapshot import fold, known_buckets, known_forms
+from pinterest_audiences.jobs.source import OPAQUE_KINDS
+from pinterest_audiences.records.chunks import Block
 from pinterest_audiences.records.hashing import HashAlgorithm
 from pinterest_audiences.records.identifiers import (
     KIND_RULES,
@@ -23,12 +26,15 @@ from pinterest_audiences.records.identifiers import (
     known_kind,
     make_rules,
 )
+from pinterest_audiences.records.sources import Source, open_source
 
 if TYPE_CHECKING:
+    from pinterest_audiences.jobs.rows import ListRow
     from pinterest_audiences.jobs.run import Work
-    from pinterest_audiences.jobs.state import ListRow, State
+    from pinterest_audiences.jobs.state import State
+    from pinterest_audiences.records.chunks import Chunk
 
-__all__ = ["People", "forget", "people_of"]
+__all__ = ["People", "aread_people", "forget", "read_people"]
 
 _WIDTHS = {32: "sha256", 20: "sha1", 16: "md5"}
 
@@ -48,29 +54,63 @@ class People:
     digests: set[bytes] = field(factory=set[bytes], repr=False)
 
 
-def people_of(identifiers: Iterable[object], kind: IdentifierKind | str) -> People:
-    """Make the digests of identifiers by every algorithm; a hash stands for itself.
+class _Reader:
+    """Makes the digests of identifiers by every algorithm; a hash stands for itself."""
+
+    def __init__(self, kind: IdentifierKind | str) -> None:
+        self.kind = known_kind(kind)
+        if self.kind in OPAQUE_KINDS:
+            raise ConfigurationError(
+                f"kind: {self.kind} is not hashed, and no job keeps such records"
+            )
+        self.people = People()
+        self._rules = [
+            make_rules(algorithm=algorithm, idfa_case=case)
+            for algorithm in HashAlgorithm
+            for case in ("lower", "upper")
+        ]
+
+    def take(self, chunk: Chunk) -> None:
+        for value in chunk.values() if isinstance(chunk, Block) else chunk.values:
+            self.people.count += 1
+            outcomes = [identify(value, KIND_RULES[self.kind], rules) for rules in self._rules]
+            records = {each.record for each in outcomes if isinstance(each, Identified)}
+            self.people.unusable += not records
+            self.people.digests.update(bytes.fromhex(record) for record in records)
+
+
+def read_people(people: object, kind: IdentifierKind | str) -> People:
+    """Read whom to forget.
 
     Args:
-        identifiers: E-mails, mobile ids, or hashes of them.
+        people: One identifier as a string, or what `open_source` takes.
         kind: What they are.
 
     Raises:
-        ConfigurationError: There is no such kind.
+        ConfigurationError: There is no such kind, or records of it are kept by no job.
+        SourceError: They cannot be read to the end.
     """
-    rule, people = KIND_RULES[known_kind(kind)], People()
-    choices = [
-        make_rules(algorithm=algorithm, idfa_case=case)
-        for algorithm in HashAlgorithm
-        for case in ("lower", "upper")
-    ]
-    for identifier in identifiers:
-        people.count += 1
-        found = {identify(identifier, rule, rules) for rules in choices}
-        usable = {each.record for each in found if isinstance(each, Identified)}
-        people.unusable += not usable
-        people.digests.update(bytes.fromhex(record) for record in usable)
-    return people
+    reader = _Reader(kind)
+    source = _source(people)
+    for chunk in source.chunks(source.choice(reader.kind)):
+        reader.take(chunk)
+    return reader.people
+
+
+async def aread_people(people: object, kind: IdentifierKind | str) -> People:
+    """Read whom to forget, from a source that may have to be awaited; else :func:`read_people`."""
+    source = _source(people)
+    reader = _Reader(kind)
+    chunks = source.async_chunks(source.choice(reader.kind))
+    if chunks is None:
+        return read_people(source, kind)
+    async for chunk in chunks:
+        reader.take(chunk)
+    return reader.people
+
+
+def _source(people: object) -> Source:
+    return open_source([people] if isinstance(people, str) else people)
 
 
 async def forget(
@@ -121,8 +161,9 @@ async def _forget_in(work: Work, state: State, row: ListRow, people: People) -> 
         job_key = await in_thread(state.begin_draft, row, "forget", work.desk.clock.time())
         await in_thread(plan_keys, state, row, job_key, keys)
         await in_thread(state.finish_draft, job_key, "running", {})
-        job = await in_thread(state.job, job_key)
-        report = None if job is None else await work.finish(state, job)
+        report = None
+        for job in await in_thread(state.jobs, row.key, "running"):
+            report = await work.finish(state, job)
         await in_thread(fold, state.database, row.key)  # and the state forgets them too
         return _told(row, records=0 if report is None else report.removed)
 

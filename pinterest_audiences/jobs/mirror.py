@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from pinterest_audiences.errors import ConfigurationError
 from pinterest_audiences.jobs.errors import GuardError
 from pinterest_audiences.jobs.plan import Plan
 from pinterest_audiences.records.forecast import MINIMUM_MATCHED, forecast
 
 if TYPE_CHECKING:
     from pinterest_audiences.jobs.planning import Counts
+    from pinterest_audiences.jobs.rows import ListRow
     from pinterest_audiences.jobs.source import SourceKeys
-    from pinterest_audiences.jobs.state import ListRow, State
+    from pinterest_audiences.jobs.state import State
 
 __all__ = ["Choices", "check_content", "check_source", "make_plan"]
 
@@ -31,6 +33,18 @@ class Choices:
     adopt: bool = False
     max_removal_share: float = 0.2
     match_rate: float | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot work, before a long source is read.
+
+        Raises:
+            ConfigurationError: A share or rate is out of its range.
+        """
+        share: object = self.max_removal_share
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise ConfigurationError("max_removal_share: a number from 0 to 1 is needed")
+        if self.match_rate is not None:
+            forecast(0, self.match_rate)
 
 
 def check_source(row: ListRow, source: SourceKeys) -> None:

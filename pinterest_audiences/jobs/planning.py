@@ -11,8 +11,9 @@ from pinterest_audiences.jobs.keys import BUCKETS, FORMS, Form
 from pinterest_audiences.jobs.snapshot import Known, known_buckets, known_forms
 
 if TYPE_CHECKING:
+    from pinterest_audiences.jobs.rows import ListRow
     from pinterest_audiences.jobs.source import SourceKeys
-    from pinterest_audiences.jobs.state import ListRow, State
+    from pinterest_audiences.jobs.state import State
 
 __all__ = ["Counts", "plan_all", "plan_difference", "plan_keys"]
 

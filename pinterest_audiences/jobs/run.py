@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from os import PathLike
 from typing import TYPE_CHECKING
 
 import anyio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
-from pinterest_audiences.jobs.apply import Delivery, deliver
+from pinterest_audiences.errors import ConfigurationError
+from pinterest_audiences.jobs.apply import deliver
 from pinterest_audiences.jobs.creation import Target, find_target
 from pinterest_audiences.jobs.desk import Desk, in_thread
 from pinterest_audiences.jobs.errors import GuardError, PlanError
-from pinterest_audiences.jobs.figures import list_status, report
+from pinterest_audiences.jobs.figures import list_status
 from pinterest_audiences.jobs.mirror import Choices, check_content, check_source, make_plan
 from pinterest_audiences.jobs.plan import Plan
 from pinterest_audiences.jobs.planning import Counts, plan_all, plan_difference
@@ -23,11 +25,14 @@ from pinterest_audiences.jobs.snapshot import fold
 if TYPE_CHECKING:
     from pinterest_audiences.jobs.events import OnEvent
     from pinterest_audiences.jobs.report import JobReport, ListStatus
+    from pinterest_audiences.jobs.rows import JobRow, ListRow
     from pinterest_audiences.jobs.source import SourceKeys
-    from pinterest_audiences.jobs.state import JobRow, ListRow, State
+    from pinterest_audiences.jobs.state import State
     from pinterest_audiences.models import JSON, OperationType
 
 __all__ = ["Wanted", "Work", "apply", "mirror", "plan_mirror", "resume", "status", "upload"]
+
+logger = logging.getLogger("pinterest_audiences")
 
 StatePath = str | PathLike[str] | None
 
@@ -47,6 +52,18 @@ class Wanted:
     customer_list_id: str | int | None = None
     name: str | None = None
     is_nca: bool | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot work, before a long source is read.
+
+        Raises:
+            ConfigurationError: Not exactly one of id and name is given, or the name is empty.
+        """
+        if (self.customer_list_id is None) == (self.name is None):
+            raise ConfigurationError("exactly one of customer_list_id and name is needed")
+        name: object = self.name
+        if name is not None and (not isinstance(name, str) or not name.strip()):
+            raise ConfigurationError("name: a string that is not empty is needed")
 
 
 @define
@@ -74,33 +91,32 @@ async def upload(
     work: Work, wanted: Wanted, source: SourceKeys, operation: OperationType
 ) -> JobReport:
     """Add, or remove, every record of a source that has been read."""
-    async with _locked(work, wanted) as (state, target):
-        await _finish_earlier(work, state, target.row)
-        findings = await _drift(work, state, target)
-        if operation == "REMOVE" and target.seen is None:
-            raise GuardError(f"{target.row}: there is nothing to remove from", guard="no_list")
-        job_key = await _draft(work, state, target.row, "upload")
-        counts = await in_thread(plan_all, state, target.row, job_key, source, str(operation))
+    async with _locked(work, wanted) as task:
+        row = await task.finish_earlier()
+        if operation == "REMOVE" and row.customer_list_id is None:
+            raise GuardError(f"{row}: there is nothing to remove from", guard="no_list")
+        job_key = await task.draft("upload")
+        counts = await in_thread(plan_all, task.state, row, job_key, source, str(operation))
         if not counts.batches:
-            findings.append("the source has no records; nothing was sent")
-        plan = _decided(target, source, wanted, findings)
-        await in_thread(state.finish_draft, job_key, "running", plan)
-        return await work.finish(state, await _job(state, job_key))
+            task.findings.append("the source has no records; nothing was sent")
+        decided = task.decided(row, wanted, source)
+        await in_thread(task.state.finish_draft, job_key, "running", decided)
+        return await task.deliver(job_key)
 
 
 async def plan_mirror(work: Work, wanted: Wanted, source: SourceKeys, choices: Choices) -> Plan:
     """Say what would make a list hold what a source holds."""
-    async with _locked(work, wanted) as (state, target):
-        return await _planned(work, state, target, wanted, source, choices)
+    async with _locked(work, wanted) as task:
+        return await _planned(task, wanted, source, choices)
 
 
 async def mirror(
     work: Work, wanted: Wanted, source: SourceKeys, choices: Choices, *, allow_removals: bool
 ) -> JobReport:
     """Plan, and apply the plan."""
-    async with _locked(work, wanted) as (state, target):
-        plan = await _planned(work, state, target, wanted, source, choices)
-        return await _applied(work, state, target.row, plan, allow_removals=allow_removals)
+    async with _locked(work, wanted) as task:
+        plan = await _planned(task, wanted, source, choices)
+        return await _applied(task, plan.job_id, allow_removals=allow_removals)
 
 
 async def apply(work: Work, plan: Plan, *, allow_removals: bool) -> JobReport:
@@ -114,7 +130,8 @@ async def apply(work: Work, plan: Plan, *, allow_removals: bool) -> JobReport:
                 " plan again"
             )
         with state.locked(row):
-            return await _applied(work, state, row, plan, allow_removals=allow_removals)
+            task = _Task(work, state, row.key)
+            return await _applied(task, plan.job_id, allow_removals=allow_removals)
 
 
 async def resume(
@@ -159,82 +176,114 @@ async def status(
         ]
 
 
+@define
+class _Task:
+    """Work on one list whose lock is held.
+
+    Attributes:
+        work: What is to be done.
+        state: The state file.
+        list_key: The list in it.
+        findings: What is worth knowing so far.
+    """
+
+    work: Work
+    state: State
+    list_key: int
+    findings: list[str] = field(factory=list[str])
+
+    async def row(self) -> ListRow:
+        """Return what is known of the list now."""
+        return await in_thread(self.state.list_row, self.list_key)
+
+    async def finish_earlier(self, superseded: tuple[str, ...] = ()) -> ListRow:
+        """Finish the interrupted jobs of the list, but for those that a mirror makes needless."""
+        if superseded:
+            await in_thread(self.state.supersede, self.list_key, superseded)
+        for job in await in_thread(self.state.jobs, self.list_key, "running"):
+            await self.work.finish(self.state, job)
+        return await self.row()
+
+    async def draft(self, kind: str) -> int:
+        """Begin a plan."""
+        row = await self.row()
+        return await in_thread(self.state.begin_draft, row, kind, self.work.desk.clock.time())
+
+    async def deliver(self, job_key: int) -> JobReport:
+        """Deliver a job."""
+        job = await in_thread(self.state.job, job_key)
+        if job is None:
+            raise PlanError(f"job {job_key} has vanished from the state file")
+        return await self.work.finish(self.state, job)
+
+    def decided(self, row: ListRow, wanted: Wanted, source: SourceKeys) -> dict[str, JSON]:
+        """Return what the state keeps of a plan."""
+        return {
+            "creates": row.customer_list_id is None,
+            "list_type": str(source.list_type),
+            "is_nca": wanted.is_nca,
+            "source": source.report,
+            "findings": self.findings,
+        }
+
+
 @asynccontextmanager
-async def _locked(work: Work, wanted: Wanted) -> AsyncIterator[tuple[State, Target]]:
+async def _locked(work: Work, wanted: Wanted) -> AsyncIterator[_Task]:
     """Open the state, find the list, and hold its lock."""
     async with work.desk.state(work.state_path) as state:
         target = await find_target(
-            work.desk, state, wanted.ad_account_id, wanted.customer_list_id, wanted.name
+            work.desk, state, str(wanted.ad_account_id), wanted.customer_list_id, wanted.name
         )
-        with state.locked(target.row):
-            # It may have been created, or changed, before the lock was ours.
-            row = await in_thread(state.list_row, target.row.key)
-            yield state, Target(row, target.seen)
+        with state.locked(target.row) as died:
+            task = _Task(work, state, target.row.key)
+            if died is not None:
+                logger.warning("%s: process %d died while it worked on it", target.row, died)
+            if (await task.row()).version == target.row.version:
+                task.findings += await in_thread(_drift, state, target)
+            yield task
 
 
-async def _planned(
-    work: Work,
-    state: State,
-    target: Target,
-    wanted: Wanted,
-    source: SourceKeys,
-    choices: Choices,
-) -> Plan:
-    check_source(target.row, source)
-    await _finish_earlier(work, state, target.row, superseded=("upload", "mirror"))
-    row = await in_thread(state.list_row, target.row.key)
-    await in_thread(check_content, state, row, choices)
-    target = Target(await in_thread(state.list_row, row.key), target.seen)
-    findings = await _drift(work, state, target)
-    await in_thread(fold, state.database, row.key)
-    job_key = await _draft(work, state, target.row, "mirror")
-    counts: Counts = await in_thread(plan_difference, state, target.row, job_key, source)
+async def _planned(task: _Task, wanted: Wanted, source: SourceKeys, choices: Choices) -> Plan:
+    row = await task.row()
+    check_source(row, source)
+    # A list that is being created has to be found first: what was sent may be on it.
+    row = await task.finish_earlier(("upload", "mirror") if row.customer_list_id else ())
+    await in_thread(check_content, task.state, row, choices)
+    await in_thread(fold, task.state.database, row.key)
+    job_key = await task.draft("mirror")
+    counts: Counts = await in_thread(plan_difference, task.state, row, job_key, source)
     plan = make_plan(
-        target.row,
+        row,
         job_key,
         counts,
         source,
         choices,
-        calls_a_minute=work.desk.calls_a_minute(),
-        findings=findings,
+        calls_a_minute=task.work.desk.calls_a_minute(),
+        findings=task.findings,
     )
-    decided = _decided(target, source, wanted, list(plan.findings))
-    decided["blocked"] = plan.blocked
-    await in_thread(state.finish_draft, job_key, "planned", decided)
+    task.findings = list(plan.findings)
+    decided = {**task.decided(row, wanted, source), "blocked": plan.blocked}
+    await in_thread(task.state.finish_draft, job_key, "planned", decided)
     return plan
 
 
-async def _applied(
-    work: Work, state: State, row: ListRow, plan: Plan, *, allow_removals: bool
-) -> JobReport:
-    job = await in_thread(state.job, plan.job_id)
-    row = await in_thread(state.list_row, row.key)
+async def _applied(task: _Task, job_key: int, *, allow_removals: bool) -> JobReport:
+    job, row = await in_thread(task.state.job, job_key), await task.row()
     if job is None or job.status != "planned" or job.version != row.version:
-        raise PlanError(f"plan {plan.job_id} is outdated: {row} has changed since; plan again")
+        raise PlanError(f"plan {job_key} is outdated: {row} has changed since; plan again")
     blocked = job.plan.get("blocked")
     if blocked and not allow_removals:
         raise GuardError(f"{row}: {blocked}", guard="removals")
-    await in_thread(state.start, job.key)
-    return await work.finish(state, job)
+    await in_thread(task.state.start, job_key)
+    return await task.deliver(job_key)
 
 
-async def _finish_earlier(
-    work: Work, state: State, row: ListRow, superseded: tuple[str, ...] = ()
-) -> None:
-    """Finish the jobs of a list that were interrupted, but for those that a mirror makes needless."""
-    if superseded:
-        await in_thread(state.supersede, row.key, superseded)
-    for job in await in_thread(state.jobs, row.key, "running"):
-        await work.finish(state, job)
-
-
-async def _drift(work: Work, state: State, target: Target) -> list[str]:
-    """Compare Pinterest's counters with what was last seen of them, and keep the new ones."""
-    row, known = target.row, target.seen
-    if known is None or row.uploaded is None:
+def _drift(state: State, target: Target) -> list[str]:
+    """Compare Pinterest's counters with those that were last seen by a job."""
+    row, seen = target.row, target.seen
+    if seen is None:
         return []
-    seen = await work.desk.calls.customer_lists_get(row.ad_account_id, known.id)
-    added, removed = await in_thread(state.doubts, row.key)
+    added, removed = state.doubts(row.key)
     found: list[str] = []
     for what, before, now, doubt in (
         ("added", row.uploaded, seen.num_uploaded_user_records, added),
@@ -246,26 +295,3 @@ async def _drift(work: Work, state: State, target: Target) -> list[str]:
                 "they are not in the snapshot, and no mirror removes what it does not know"
             )
     return found
-
-
-async def _draft(work: Work, state: State, row: ListRow, kind: str) -> int:
-    return await in_thread(state.begin_draft, row, kind, work.desk.clock.time())
-
-
-async def _job(state: State, job_key: int) -> JobRow:
-    job = await in_thread(state.job, job_key)
-    if job is None:
-        raise PlanError(f"job {job_key} has vanished from the state file")
-    return job
-
-
-def _decided(
-    target: Target, source: SourceKeys, wanted: Wanted, findings: list[str]
-) -> dict[str, JSON]:
-    return {
-        "creates": target.row.customer_list_id is None,
-        "list_type": str(source.list_type),
-        "is_nca": wanted.is_nca,
-        "source": source.report,
-        "findings": findings,
-    }

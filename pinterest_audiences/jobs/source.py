@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from pinterest_audiences.models import JSON
 
-__all__ = ["SourceKeys"]
+__all__ = ["OPAQUE_KINDS", "SourceKeys"]
 
-_OPAQUE = (IdentifierKind.LR_ID, IdentifierKind.DLX_ID)
+OPAQUE_KINDS = (IdentifierKind.LR_ID, IdentifierKind.DLX_ID)
 
 
 class SourceKeys:
@@ -51,7 +51,7 @@ class SourceKeys:
         else:
             self._preparation = prepare(source, kind, column=column)
         self.kind = self._preparation.report.kind
-        if self.kind in _OPAQUE:
+        if self.kind in OPAQUE_KINDS:
             raise ConfigurationError(
                 f"kind: {self.kind} is sent as it is and not hashed, and jobs keep only hashes in "
                 "their state file; send such records with customer_lists_update"

@@ -1,4 +1,4 @@
-"""The keys of a whole source, spread over buckets: what lets ten millions be compared in little room.
+"""The keys of a whole source, spread over buckets, so that millions are compared in little room.
 
 Keys are kept in memory up to some hundred thousand and then go to a temporary file without a name,
 which vanishes with the process. Each bucket is read back by itself, as a set.
@@ -84,7 +84,9 @@ class Spool:
     def _flush(self) -> None:
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(dir=self._directory, buffering=1 << 20)
+                self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed with the spool
+                    dir=self._directory, buffering=1 << 20
+                )
             at = self._file.tell()
             for bucket, parts in zip(self._fresh, self._parts, strict=True):
                 if bucket:
