@@ -6,7 +6,7 @@ does. Without a trace nothing is noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal, TypeAlias
@@ -66,7 +66,7 @@ def current() -> Trace | None:
 
 
 @contextmanager
-def tracing(trace: Trace) -> Iterator[Trace]:
+def tracing(trace: Trace) -> Generator[Trace, None, None]:
     """Note the calls made inside, by this task, in a trace."""
     before = _CURRENT.set(trace)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple
@@ -85,7 +85,7 @@ class Desk:
     calls_a_minute: Callable[[], float | None]
 
     @asynccontextmanager
-    async def state(self, path: str | PathLike[str] | None) -> AsyncIterator[State]:
+    async def state(self, path: str | PathLike[str] | None) -> AsyncGenerator[State, None]:
         """Open the state file.
 
         Raises:

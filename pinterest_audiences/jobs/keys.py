@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from struct import Struct, unpack_from
-from typing import Protocol
+from typing import Protocol, cast
 
 from pinterest_audiences.errors import ConfigurationError
 from pinterest_audiences.jobs import row_keys
@@ -163,7 +163,7 @@ def keys_of(
     """Make keys of prepared records, group by group of one form.
 
     Args:
-        records: What `prepare` or `prepare_rows` makes.
+        records: What `prepare` or `prepare_rows` makes; at least one.
         keep_unhashed: Whether columns that go unhashed may be kept.
 
     Yields:
@@ -172,11 +172,11 @@ def keys_of(
     Raises:
         ConfigurationError: A record is not hashed, and so cannot be kept.
     """
-    rows = [record for record in records if isinstance(record, RecordRow)]
-    texts = [record for record in records if isinstance(record, str)] if rows else records
-    if rows:
+    if isinstance(records[0], str):  # a preparation makes strings, or rows, and never both
+        yield from _digests(cast("Sequence[str]", records))
+    else:
+        rows = cast("Sequence[RecordRow]", records)
         yield FORMS["row"], [row_keys.encode(row, keep_unhashed=keep_unhashed) for row in rows]
-    yield from _digests(texts)  # type: ignore[arg-type]  # no rows are left in it
 
 
 def _digests(texts: Sequence[str]) -> Iterator[tuple[Form, Sequence[bytes]]]:

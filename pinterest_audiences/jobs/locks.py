@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ else:
 
 
 @contextmanager
-def list_lock(state: Path, list_key: int, told: str) -> Iterator[int | None]:
+def list_lock(state: Path, list_key: int, told: str) -> Generator[int | None, None, None]:
     """Hold the lock of a list.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from attrs import frozen
 
@@ -40,8 +40,8 @@ class Choices:
         Raises:
             ConfigurationError: A share or rate is out of its range.
         """
-        share: object = self.max_removal_share
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        share = cast("object", self.max_removal_share)
+        if not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1:
             raise ConfigurationError("max_removal_share: a number from 0 to 1 is needed")
         if self.match_rate is not None:
             forecast(0, self.match_rate)

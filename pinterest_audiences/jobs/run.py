@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 from attrs import define, field, frozen
@@ -61,7 +61,7 @@ class Wanted:
         """
         if (self.customer_list_id is None) == (self.name is None):
             raise ConfigurationError("exactly one of customer_list_id and name is needed")
-        name: object = self.name
+        name = cast("object", self.name)
         if name is not None and (not isinstance(name, str) or not name.strip()):
             raise ConfigurationError("name: a string that is not empty is needed")
 
@@ -228,7 +228,7 @@ class _Task:
 
 
 @asynccontextmanager
-async def _locked(work: Work, wanted: Wanted) -> AsyncIterator[_Task]:
+async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
     """Open the state, find the list, and hold its lock."""
     async with work.desk.state(work.state_path) as state:
         target = await find_target(

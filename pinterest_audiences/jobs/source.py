@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Self
 
@@ -75,7 +76,8 @@ class SourceKeys:
     @property
     def report(self) -> dict[str, JSON]:
         """What became of the rows."""
-        return self._preparation.report.to_dict()
+        told: dict[str, JSON] = json.loads(self._preparation.report.to_json())
+        return told
 
     @property
     def list_type(self) -> UserListType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -57,7 +57,7 @@ class State:
         self.database.close()
 
     @contextmanager
-    def locked(self, row: ListRow) -> Iterator[int | None]:
+    def locked(self, row: ListRow) -> Generator[int | None, None, None]:
         """Hold the lock of a list; yields the process that died while it held it, if one did."""
         with list_lock(self.path, row.key, str(row)) as died:
             yield died
@@ -167,7 +167,6 @@ class State:
 
     def supersede(self, list_key: int, kinds: Sequence[str]) -> None:
         """Give up the unfinished jobs of these kinds; what may have been sent stays in doubt."""
-        marks = ", ".join("?" * len(kinds))
         with self.database.transaction() as sql:
             rows = sql.execute(
                 "SELECT id FROM job WHERE list_id = ? AND status = 'running' "
