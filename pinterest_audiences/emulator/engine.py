@@ -7,11 +7,13 @@ import time
 from collections import deque
 from hashlib import blake2b
 from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
 import attrs
 
 from pinterest_audiences.emulator.bookmarks import Bookmarks
+from pinterest_audiences.emulator.fault_effects import FaultyEngine
+from pinterest_audiences.emulator.faults import Fault, FaultKind, Faults, FaultSettings
 from pinterest_audiences.emulator.limits import (
     STANDARD_LIMITS,
     Category,
@@ -23,7 +25,7 @@ from pinterest_audiences.emulator.routes import IDENTIFIER, Call, Context, Route
 from pinterest_audiences.emulator.state import CustomerListState, Member, State, seeded_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from pinterest_audiences.emulator.transport import EmulatorTransport
 
@@ -48,12 +50,15 @@ class JournalEntry:
         path: Its path, as it was sent.
         status: The status of the answer.
         category: The rate category, or None when no operation was found.
+        fault: The kind of the fault that struck it, or None. After `reset_before` nothing was
+            answered, and the status is 0.
     """
 
     method: str
     path: str
     status: int
     category: Category | None
+    fault: str | None = None
 
 
 class Emulator:
@@ -129,6 +134,8 @@ class Emulator:
         self._rid_key = seeded_key(seed, "request id")
         self._journal: deque[JournalEntry] = deque(maxlen=_JOURNAL_ENTRIES)
         self._handled = 0
+        self._faults = Faults(seed)
+        self._faulty = FaultyEngine(self._faults, self._answer, self._stand_in, clock)
         # One lock for everything: a blocking client, an awaiting one and a test's own thread may
         # share an emulator, and no request takes long.
         self._lock = Lock()
@@ -149,18 +156,12 @@ class Emulator:
             The answer, in bytes.
         """
         with self._lock:
-            category: Category | None = None
-            rate_headers: Headers = ()
-            try:
-                if len(request.body) > MAX_BODY_BYTES:
-                    raise body_too_large()
-                route, parameters = find_route(request.method, request.path)
-                category = route.category
-                rate_headers = self._admit(request, route)
-                answer = route.answer(Call(self._context, request, parameters))
-            except ApiError as error:
-                answer = error.answer
-            return self._finish(request.method, request.path, category, answer, rate_headers)
+            response = self._faulty.handle(request)
+            if response.fault is not None:
+                self._journal[-1] = attrs.evolve(
+                    self._journal[-1], status=response.status, fault=response.fault
+                )
+            return response
 
     def refuse(self, error: ApiError, *, method: str = "", path: str = "") -> Response:
         """Answer something that never became a request; for a door that cannot read it.
@@ -176,8 +177,14 @@ class Emulator:
         with self._lock:
             return self._finish(method, path, None, error.answer, ())
 
-    def transport(self) -> EmulatorTransport:
+    def transport(
+        self, *, sleep: Callable[[float], Awaitable[None] | None] | None = None
+    ) -> EmulatorTransport:
         """Return an httpx transport that leads here, for `AsyncClient` and `Client` alike.
+
+        Args:
+            sleep: Lets the seconds of a slow answer pass: a coroutine function for an awaiting
+                client, a plain one for a blocking client; None for the real time.
 
         Returns:
             A transport that needs no network and answers for any host.
@@ -185,7 +192,34 @@ class Emulator:
         # httpx is heavy, and whoever only calls handle() does not need it.
         from pinterest_audiences.emulator.transport import EmulatorTransport  # noqa: PLC0415
 
-        return EmulatorTransport(self.handle)
+        return EmulatorTransport(self.handle, sleep=sleep)
+
+    @property
+    def faults(self) -> Faults:
+        """What waits to go wrong; a fault that is used up is gone."""
+        return self._faults
+
+    def fault(self, kind: FaultKind, /, **settings: Unpack[FaultSettings]) -> Fault:
+        """Let something go wrong from now on.
+
+        Args:
+            kind: What happens; `Fault` tells which kinds there are.
+            **settings: Whom it strikes, how often and how; the attributes of `Fault`.
+
+        Returns:
+            The fault, which is among `faults` until it is used up.
+
+        Raises:
+            ValueError: When a setting is out of its range.
+
+        Example:
+            >>> emulator = Emulator()
+            >>> emulator.fault("no_answer", operation="customer_lists_create", times=2)
+            <Fault: no_answer, customer_lists_create, 2 times>
+        """
+        fault = Fault(kind, **settings)
+        self._faults.add(fault)
+        return fault
 
     @property
     def requests(self) -> tuple[JournalEntry, ...]:
@@ -265,6 +299,24 @@ class Emulator:
                 is_nca=is_nca,
             )
             return tuple(str(each.id) for each in created)
+
+    def _answer(self, request: Request) -> Response:
+        category: Category | None = None
+        rate_headers: Headers = ()
+        try:
+            if len(request.body) > MAX_BODY_BYTES:
+                raise body_too_large()
+            route, parameters = find_route(request.method, request.path)
+            category = route.category
+            rate_headers = self._admit(request, route)
+            answer = route.answer(Call(self._context, request, parameters))
+        except ApiError as error:
+            answer = error.answer
+        return self._finish(request.method, request.path, category, answer, rate_headers)
+
+    def _stand_in(self, request: Request, answer: Answer) -> Response:
+        route, _ = find_route(request.method, request.path)
+        return self._finish(request.method, request.path, route.category, answer, ())
 
     def _find(self, customer_list_id: str) -> CustomerListState:
         found = self._state.find(customer_list_id)

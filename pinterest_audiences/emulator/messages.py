@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 Headers = tuple[tuple[str, str], ...]
 """Names (lower case) and values of HTTP headers, in order."""
+
+BreakOff = Literal["reset", "reset_halfway", "close"]
+"""How a door ends a connection instead of answering: with a reset before the first byte of the
+answer or in the middle of its body, or as if it were done without a word."""
 
 
 def _lower_names(headers: Mapping[str, str]) -> dict[str, str]:
@@ -75,11 +79,17 @@ class Response:
         status: The HTTP status.
         headers: Names (lower case) and values, in order; `content-length` is among them.
         body: The body: JSON as Pinterest sends it, empty for HEAD.
+        delay: How many seconds the door lets pass before it sends this.
+        break_off: How the door breaks the connection off; None sends the whole of this.
+        fault: The kind of the fault that struck, if one did.
     """
 
     status: int
     headers: Headers
     body: bytes = attrs.field(repr=False)
+    delay: float = 0.0
+    break_off: BreakOff | None = None
+    fault: str | None = None
 
     def header(self, name: str) -> str | None:
         """Return the value of a header, or None when it is not there.

@@ -6,6 +6,8 @@ by name: httpx needs httpcore, which needs h11, so that it is always there.
 
 from __future__ import annotations
 
+import socket
+import struct
 from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
+import attrs
 import h11
 
 from pinterest_audiences.emulator.engine import MAX_BODY_BYTES, body_too_large
@@ -31,6 +34,11 @@ GRACE_SECONDS = 2.0
 _ACCEPT_AGAIN_SECONDS = 0.05
 # A request line and headers may be so long; httpx's own URLs are no longer.
 _LONGEST_HEAD = 128 * 1024
+
+# A fault may choose a status that has no name.
+_PHRASES = {int(status): status.phrase for status in HTTPStatus}
+# To linger for no time is to forget what was sent and to reset the connection.
+_RESET = struct.pack("ii", 1, 0)
 
 # What a connection may fail with when its client goes away or the server stops.
 _GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
@@ -160,7 +168,13 @@ class _Connection:
                 return
             if request is None:
                 return
-            await self._send(self._emulator.handle(request), close=self._stopping)
+            answer = self._emulator.handle(request)
+            if answer.delay:
+                await anyio.sleep(answer.delay)
+            if answer.break_off is not None:
+                await self._break_off(answer)
+                return
+            await self._send(answer, close=self._stopping)
             if self._protocol.our_state is not h11.DONE:
                 return
             self._protocol.start_next_cycle()
@@ -217,7 +231,16 @@ class _Connection:
             while True:
                 await self._stream.receive()
 
-    async def _send(self, response: Response, *, close: bool) -> None:
+    async def _break_off(self, response: Response) -> None:
+        if response.break_off == "reset_halfway":
+            half = attrs.evolve(response, body=response.body[: len(response.body) // 2])
+            await self._send(half, close=False, whole=False)
+        if response.break_off != "close":
+            raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - anyio's
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        await self._stream.aclose()
+
+    async def _send(self, response: Response, *, close: bool, whole: bool = True) -> None:
         headers = [*response.headers, ("date", formatdate(usegmt=True))]
         if close:
             headers.append(("connection", "close"))
@@ -225,10 +248,11 @@ class _Connection:
             h11.Response(
                 status_code=response.status,
                 headers=headers,
-                reason=HTTPStatus(response.status).phrase,
-            ),
-            h11.EndOfMessage(),
+                reason=_PHRASES.get(response.status, ""),
+            )
         ]
         if response.body:
-            events.insert(1, h11.Data(data=response.body))
+            events.append(h11.Data(data=response.body))
+        if whole:
+            events.append(h11.EndOfMessage())
         await self._stream.send(b"".join(self._protocol.send(event) or b"" for event in events))
