@@ -388,7 +388,8 @@ def work_for(
     """
     from pinterest_audiences.jobs import desk, run  # noqa: PLC0415 - when used
 
-    session = client._session  # noqa: SLF001 - the methods of a client are one class in parts
+    # The methods of a client are one class in several files.
+    session = client._session  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     place = desk.Desk(
         client, session.clock, session.base_url, lambda: session.per_minute("ads_write")
     )

@@ -160,7 +160,7 @@ async def _forget_in(work: Work, state: State, row: ListRow, people: People) -> 
             return _told(row)
         job_key = await in_thread(state.begin_draft, row, "forget", work.desk.clock.time())
         await in_thread(plan_keys, state, row, job_key, keys)
-        await in_thread(state.finish_draft, job_key, "running", {})
+        await in_thread(state.finish_draft, job_key, "running")
         report = None
         for job in await in_thread(state.jobs, row.key, "running"):
             report = await work.finish(state, job)

@@ -136,12 +136,12 @@ class State:
             for seq, (operation, form, keys) in enumerate(batches, first_seq):
                 _insert_batch(sql, job_key, list_key, seq, operation, form, keys)
 
-    def finish_draft(self, job_key: int, status: str, plan: dict[str, JSON]) -> None:
+    def finish_draft(self, job_key: int, status: str, plan: dict[str, JSON] | None = None) -> None:
         """End planning; ``status`` is ``planned``, or ``running`` for what is applied at once."""
         with self.database.transaction() as sql:
             sql.execute(
                 "UPDATE job SET status = ?, plan = ? WHERE id = ?",
-                (status, json.dumps(plan), job_key),
+                (status, json.dumps(plan or {}), job_key),
             )
 
     def job(self, key: int) -> JobRow | None:
@@ -170,8 +170,8 @@ class State:
         with self.database.transaction() as sql:
             rows = sql.execute(
                 "SELECT id FROM job WHERE list_id = ? AND status = 'running' "
-                f"AND kind IN ({marks})",
-                (list_key, *kinds),
+                "AND kind IN (SELECT value FROM json_each(?))",
+                (list_key, json.dumps(kinds)),
             ).fetchall()
             keys = [key for (key,) in rows]
             for key in keys:
