@@ -101,7 +101,8 @@ async def create_with(delivery: Delivery, batch: BatchRow) -> BatchRow | None:
         if found is not None:
             return await _go_on_with(delivery, batch, found)
     body: Batch = await in_thread(lambda: batch.form.batch(state.keys(batch)))
-    for attempt in range(1, _CREATIONS + 1):
+    attempts = 0
+    while True:
         await in_thread(state.mark_sending, batch)
         delivery.emit(JobEventKind.BATCH_SENT, batch)
         try:
@@ -115,9 +116,9 @@ async def create_with(delivery: Delivery, batch: BatchRow) -> BatchRow | None:
         found = await _find_created(delivery, newest)
         if found is not None:
             return await _go_on_with(delivery, batch, found)
-        if attempt == _CREATIONS:
+        attempts += 1
+        if attempts == _CREATIONS:
             raise made
-    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 async def _create(delivery: Delivery, body: Batch) -> CustomerList | CallError:
@@ -171,14 +172,14 @@ async def _note(delivery: Delivery, seen: CustomerList) -> None:
 
 
 async def _find_created(delivery: Delivery, newest: str) -> CustomerList | None:
-    for look in (1, 2):
-        found = await delivery.persist(
-            lambda: _newer_of_name(delivery.desk, delivery.row, int(newest))
-        )
-        if found is not None or look == 2:  # noqa: PLR2004 - the last look
-            return found
+    async def look() -> CustomerList | None:
+        return await _newer_of_name(delivery.desk, delivery.row, int(newest))
+
+    found = await delivery.persist(look)
+    if found is None:
         await delivery.desk.clock.sleep(_SECOND_LOOK)
-    raise AssertionError("unreachable: the loop returns")
+        found = await delivery.persist(look)
+    return found
 
 
 async def _newer_of_name(desk: Desk, row: ListRow, newest: int) -> CustomerList | None:

@@ -90,7 +90,11 @@ class Work:
 async def upload(
     work: Work, wanted: Wanted, source: SourceKeys, operation: OperationType
 ) -> JobReport:
-    """Add, or remove, every record of a source that has been read."""
+    """Add, or remove, every record of a source that has been read.
+
+    Raises:
+        GuardError: There is no list to remove from.
+    """
     async with _locked(work, wanted) as task:
         row = await task.finish_earlier()
         if operation == "REMOVE" and row.customer_list_id is None:
@@ -120,7 +124,11 @@ async def mirror(
 
 
 async def apply(work: Work, plan: Plan, *, allow_removals: bool) -> JobReport:
-    """Apply a plan that was made before."""
+    """Apply a plan that was made before.
+
+    Raises:
+        PlanError: It is not in the state file any more, or outdated.
+    """
     async with work.desk.state(work.state_path) as state:
         job = await in_thread(state.job, plan.job_id)
         row = None if job is None else await in_thread(state.list_row, job.list_key)
