@@ -158,7 +158,7 @@ def prepare_only(path: str) -> None:
 
 def send_only(path: str, url: str) -> None:
     """Send ready batches as large as those of a file, and print the CPU seconds."""
-    records = sum(1 for _ in Path(path).open()) - 1
+    records = Path(path).read_bytes().count(b"\n") - 1
     batch = next(iter(prepare(Digests(10_000, changed=False)).batches()))
 
     async def main() -> float:
@@ -276,6 +276,7 @@ class Distant(httpx.AsyncBaseTransport):
     def __init__(self, emulator: Emulator, clock: Clock) -> None:
         self._inner = emulator.transport()
         self._clock = clock
+        self.begun = anyio.Event()
         self.writes: list[tuple[float, int]] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -283,6 +284,7 @@ class Distant(httpx.AsyncBaseTransport):
         response = await self._inner.handle_async_request(request)
         await anyio.sleep(LATENCY / SPEED / 2)
         if request.method != "GET":
+            self.begun.set()
             self.writes.append((self._clock.monotonic(), response.status_code))
         return response
 
@@ -290,7 +292,7 @@ class Distant(httpx.AsyncBaseTransport):
 async def spend_a_budget(folder: Path) -> list[Row]:
     """Upload to several lists side by side, for ten virtual minutes from the first call on."""
     quota, minutes, lists, small = 400, 10, 8, 10
-    keys.MAX_RECORDS = small  # it is calls that are counted
+    setattr(keys, "MAX_RECORDS", small)  # noqa: B010 - a constant to everybody else
     clock = FastClock()
     far = Distant(Emulator(clock=clock.time), clock)
     state = folder / "budget.sqlite3"
@@ -303,8 +305,8 @@ async def spend_a_budget(folder: Path) -> list[Row]:
         async with anyio.create_task_group() as tasks:
             for number in range(lists):
                 tasks.start_soon(one, number)
-            while not far.writes or clock.monotonic() - far.writes[0][0] < 60 * minutes:
-                await anyio.sleep(0.1)
+            await far.begun.wait()
+            await anyio.sleep(60 * minutes / SPEED)
             tasks.cancel_scope.cancel()
     begun = far.writes[0][0]
     statuses = [status for at, status in far.writes if at - begun < 60 * minutes]

@@ -17,7 +17,10 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the developer's own tokens and addresses out of the tests."""
-    for name in ("PINTEREST_ACCESS_TOKEN", "PINTEREST_API_URI"):
+def _no_surroundings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Keep the developer's own tokens, addresses and state out of the tests."""
+    for name in ("PINTEREST_ACCESS_TOKEN", "PINTEREST_API_URI", "PINTEREST_AUDIENCES_STATE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
