@@ -14,24 +14,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinterest_audiences import (
+    AudienceOperationType,
+    AudienceStatus,
+    AudienceType,
     CustomerList,
     CustomerListStatus,
     OpenEnum,
     OperationType,
     Order,
+    OwnershipType,
     Page,
     RecordRow,
+    UploadState,
     UserListType,
 )
 from pinterest_audiences._wire import codec
 
-ENUMS: list[type[OpenEnum]] = [CustomerListStatus, UserListType, OperationType, Order]
-KNOWN = {
+KNOWN: dict[type[OpenEnum], list[str]] = {
     CustomerListStatus: ["PROCESSING", "READY", "TOO_SMALL", "UPLOADING"],
     UserListType: ["EMAIL", "IDFA", "MAID", "LR_ID", "DLX_ID", "HASHED_PINNER_ID"],
     OperationType: ["ADD", "REMOVE"],
     Order: ["ASCENDING", "DESCENDING"],
+    AudienceType: ["CUSTOMER_LIST", "VISITOR", "ENGAGEMENT", "ACTALIKE", "PERSONA"],
+    AudienceStatus: [
+        "INITIALIZING",
+        "READY",
+        "TOO_SMALL",
+        "ELIGIBLE",
+        "PERSONAS_INELIGIBLE_SIZE",
+        "PERSONAS_INITIALIZING",
+    ],
+    OwnershipType: ["OWNED", "RECEIVED"],
+    AudienceOperationType: ["UPDATE", "REMOVE"],
+    UploadState: ["NOT_STARTED", "RUNNING", "PAUSED", "SUCCEEDED", "FAILED"],
 }
+ENUMS = list(KNOWN)
 SENTINEL = "sentinel-7c1f@example.com"
 
 COPIES: list[Callable[[OpenEnum], OpenEnum]] = [

@@ -10,11 +10,10 @@ from __future__ import annotations
 import functools
 import json
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import (
-    TYPE_CHECKING,
     Any,
     TypeVar,
     Union,
@@ -29,9 +28,6 @@ from cattrs import Converter, IterableValidationError, IterableValidationNote, t
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from pinterest_audiences.models import JSON, OpenEnum
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["UnreadableError", "decode", "parse", "to_wire"]
 
@@ -144,6 +140,12 @@ def _moment(value: Any, _: object) -> datetime:
     raise _MismatchError("Unix seconds", value)
 
 
+def _object(value: Any, _: object) -> dict[str, JSON]:
+    if value.__class__ is dict:
+        return cast("dict[str, JSON]", value)
+    raise _MismatchError("an object", value)
+
+
 def _open_enum(cls: type[OpenEnum]) -> Hook:
     known = {member.value: member for member in cls}
 
@@ -157,6 +159,10 @@ def _open_enum(cls: type[OpenEnum]) -> Hook:
 
 def _is_list(annotation: Any) -> bool:
     return get_origin(annotation) is list
+
+
+def _is_object(annotation: Any) -> bool:
+    return get_origin(annotation) is Mapping
 
 
 def _is_model(annotation: Any) -> bool:
@@ -281,6 +287,10 @@ def _read_list(annotation: object, converter: Converter) -> Hook:
     return hook
 
 
+def _read_object(_annotation: object) -> Hook:
+    return _object
+
+
 def _explained(items: list[JSON], read: Hook, item_type: object) -> Exception:
     problems: list[Exception] = []
     for index, item in enumerate(items):
@@ -309,6 +319,7 @@ def _make_converter() -> Converter:
         converter.register_structure_hook(kind, _open_enum(kind))
     converter.register_structure_hook_factory(_is_union)(_optional)
     converter.register_structure_hook_factory(_is_list)(_read_list)
+    converter.register_structure_hook_factory(_is_object)(_read_object)
     converter.register_structure_hook_factory(_is_model)(_read_model)
     converter.register_unstructure_hook_factory(attrs.has)(_write_model)
     return converter
