@@ -95,9 +95,12 @@ def cut(file: UploadFile, total_parts: int | None) -> CutFile:
             raise SourceError("is empty; there is nothing to upload", source=name)
         count = _count(size, total_parts)
         share = -(-size // count)
-        starts = [0, *(_next_line(opened, number * share) for number in range(1, count)), size]
+        starts = [0]
+        for _ in range(count - 1):  # from where the last one ended, so that none is too small
+            starts.append(_next_line(opened, starts[-1] + share))
     parts = (
-        Part(number, start, end - start) for number, (start, end) in enumerate(pairwise(starts), 1)
+        Part(number, start, end - start)
+        for number, (start, end) in enumerate(pairwise([*starts, size]), 1)
     )
     return CutFile(name, tuple(parts), reopen, state)
 
