@@ -88,7 +88,7 @@ def test_the_parts_joined_are_the_file_and_each_is_whole_lines(
 @pytest.mark.parametrize("width", [7, 999, 12_345])
 def test_no_part_but_the_last_is_below_the_minimum(width: int) -> None:
     """Where the parts could not be smaller, what one line adds is not taken from the next part."""
-    data = (b"x" * width + b"\n") * (10 * SMALLEST_PART // width)
+    data = (b"x" * width + b"\n") * (10 * SMALLEST_PART // width + 1)
     file = cut(data[: 10 * SMALLEST_PART], 10)
     assert min(sizes(file)[:-1]) >= SMALLEST_PART
     assert 0 < sizes(file)[-1] <= SMALLEST_PART
