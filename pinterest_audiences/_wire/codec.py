@@ -227,6 +227,13 @@ def _field_readers(cls: type[Any], converter: Converter) -> Iterator[_FieldReade
             yield _field_reader(name, hint[get_args(cls)] if generic else hint, converter)
 
 
+def _getter(names: list[str]) -> Callable[[dict[str, object]], tuple[object, ...]]:
+    """Return what gets several values at once; of one name an `itemgetter` gives no tuple."""
+    if len(names) == 1:
+        return lambda data: (data[names[0]],)
+    return itemgetter(*names)
+
+
 def _read_model(cls: type[Any], converter: Converter) -> Hook:
     """Make the hook of a model: quick when all is well, cattrs' own to say what is wrong.
 
@@ -240,7 +247,7 @@ def _read_model(cls: type[Any], converter: Converter) -> Hook:
     readers = list(_field_readers(cls, converter))
     names = [reader.name for reader in readers]
     known = frozenset(names)
-    every_field = itemgetter(*names)
+    every_field = _getter(names)
     keeps_extra = hasattr(model, "extra")
 
     @functools.lru_cache(maxsize=256)
