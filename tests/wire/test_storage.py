@@ -425,7 +425,7 @@ async def test_a_cancelled_part_leaves_nothing_open() -> None:
     async with RawServer((silent,), (GOOD,)) as server, client_of() as client:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.put_file_parts, at(server), DATA)
-            while not server.requests:  # noqa: ASYNC110 - a server that tells nothing by itself
+            while not server.requests:
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
         await client.put_file_parts(at(server), DATA)
