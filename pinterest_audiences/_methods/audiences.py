@@ -8,7 +8,6 @@ from functools import partial
 from pinterest_audiences._methods.base import AsyncMethods, Methods
 from pinterest_audiences._wire import bodies, json_bodies, operations, queries
 from pinterest_audiences.models import (
-    JSON,
     Audience,
     AudienceOperationType,
     AudienceType,
@@ -29,7 +28,7 @@ class AsyncAudiences(AsyncMethods):
         *,
         name: str,
         audience_type: AudienceType | str,
-        rule: Mapping[str, JSON],
+        rule: Mapping[str, object],
         description: str | None = None,
     ) -> Audience:
         """Create an audience from a rule.
@@ -131,7 +130,7 @@ class AsyncAudiences(AsyncMethods):
         *,
         name: str | None = None,
         description: str | None = None,
-        rule: Mapping[str, JSON] | None = None,
+        rule: Mapping[str, object] | None = None,
         operation_type: AudienceOperationType | str = AudienceOperationType.UPDATE,
     ) -> Audience:
         """Change an audience, or remove it.
@@ -219,7 +218,7 @@ class Audiences(Methods):
         *,
         name: str,
         audience_type: AudienceType | str,
-        rule: Mapping[str, JSON],
+        rule: Mapping[str, object],
         description: str | None = None,
     ) -> Audience:
         """Create an audience from a rule.
@@ -273,7 +272,7 @@ class Audiences(Methods):
         *,
         name: str | None = None,
         description: str | None = None,
-        rule: Mapping[str, JSON] | None = None,
+        rule: Mapping[str, object] | None = None,
         operation_type: AudienceOperationType | str = AudienceOperationType.UPDATE,
     ) -> Audience:
         """Change an audience, or remove it.
