@@ -91,6 +91,22 @@ async def test_a_part_is_these_bytes() -> None:
     )
 
 
+async def test_a_request_can_be_printed() -> None:
+    """As a transport of the user's own may do; the address is there for it to use."""
+    printed: list[str] = []
+
+    async def look(request: httpx.Request) -> Reply:
+        printed.append(f"{request!r} {request.url!r} {request.url}")
+        assert request.url.raw_path.decode() == address(1, "")
+        return Reply(body=b"")
+
+    scene = rig(look)
+    async with scene.client as client:
+        await client.put_file_parts(created_upload(), DATA)
+    shown = "https://bucket.s3.us-east-1.amazonaws.com/[pre-signed]"
+    assert printed == [f"<Request('PUT', '{shown}')> URL('{shown}') {shown}"]
+
+
 async def test_neither_token_nor_cookie_goes_to_the_storage() -> None:
     """Not even where Pinterest and the storage are one server, and one has given a cookie."""
     cookie = Exchange((answer(LIST, headers="set-cookie: who=me; Path=/\r\n"),))
