@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pinterest_audiences._methods.audiences import Audiences
 from pinterest_audiences._methods.blocking_jobs import Jobs
 from pinterest_audiences._methods.customer_lists import CustomerLists
+from pinterest_audiences._methods.uploads import Uploads
 from pinterest_audiences._wire.portal import Portal
 from pinterest_audiences.client import AsyncClient
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
-class Client(CustomerLists, Jobs):
-    """Pinterest's customer lists for scripts: the methods of :class:`AsyncClient`, blocking.
+class Client(CustomerLists, Uploads, Audiences, Jobs):
+    """Pinterest's customer lists and audiences for scripts: :class:`AsyncClient`, blocking.
 
     It works inside a running event loop and in notebooks too (and blocks them meanwhile), and any
     number of threads may share one. Its own event loop runs in a daemon thread, from the first

@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pinterest_audiences._methods.audiences import AsyncAudiences
 from pinterest_audiences._methods.jobs import AsyncJobs
+from pinterest_audiences._methods.uploads import AsyncUploads
 from pinterest_audiences._wire import settings
 from pinterest_audiences._wire.clock import Clock
 from pinterest_audiences._wire.retry import RetryPolicy
 from pinterest_audiences._wire.session import Session
+from pinterest_audiences._wire.storage import Storage
 
 if TYPE_CHECKING:
     import httpx
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncJobs):
-    """Pinterest's customer lists, awaited. Runs on asyncio and on trio.
+class AsyncClient(AsyncJobs, AsyncUploads, AsyncAudiences):
+    """Pinterest's customer lists and audiences, awaited. Runs on asyncio and on trio.
 
     Args:
         access_token: An access token, a function that returns one (or an awaitable of one), or a
@@ -65,16 +68,25 @@ class AsyncClient(AsyncJobs):
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
+        policy = RetryPolicy(
+            max_retries=settings.whole_number("max_retries", max_retries, 0, 100),
+            max_wait=settings.number("max_wait", max_wait, above=0.0),
+        )
+        self._clock = clock or Clock()
         self._session = Session(
             base_url=settings.base_url(base_url),
             tokens=settings.token_source(access_token),
             timeout=settings.timeout(timeout),
-            policy=RetryPolicy(
-                max_retries=settings.whole_number("max_retries", max_retries, 0, 100),
-                max_wait=settings.number("max_wait", max_wait, above=0.0),
-            ),
+            policy=policy,
             transport=transport,
-            clock=clock or Clock(),
+            clock=self._clock,
+        )
+        self._storage = Storage(
+            check_usable=self._session.check_usable,
+            timeout=timeout,
+            policy=policy,
+            transport=transport,
+            clock=self._clock,
         )
 
     async def __aenter__(self) -> Self:
@@ -96,3 +108,4 @@ class AsyncClient(AsyncJobs):
             WrongEventLoopError: The client was used in another event loop.
         """
         await self._session.aclose()
+        await self._storage.aclose()

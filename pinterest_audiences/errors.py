@@ -24,6 +24,8 @@ Every exception of this package is a :class:`PinterestAudiencesError`::
         ├── DecodeError                    the answer is not what the API describes
         └── PaginationError                the pages do not come to an end
 
+Uploads in parts have a few of their own, in :mod:`pinterest_audiences.upload_errors`.
+
 Their texts are one line, say what to do next where that is known, and hold no record and no
 token: what Pinterest answers is cleaned before it is kept. All of them can be pickled and copied.
 """

@@ -21,7 +21,7 @@ _SHAPES = (
     (re.compile(r"(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "[id]"),
     (re.compile(r"(?i)\b[0-9a-f]{32,}\b"), "[hash]"),
 )
-_WORDS_OF_THE_API = frozenset({"list_type", "operation_type"})
+_WORDS_OF_THE_API = frozenset({"audience_type", "list_type", "operation", "operation_type"})
 
 
 def redact(text: str, *, token: str = "", body: tuple[bytes, ...] = ()) -> str:

@@ -1,4 +1,4 @@
-"""The one request loop: budget, token, request, decision. The only module that knows httpx."""
+"""The one request loop: budget, token, request, decision. Only it and `storage` know httpx."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pinterest_audiences._wire.settings import BaseURL
     from pinterest_audiences.auth import Token, TokenSource
 
-__all__ = ["Session"]
+__all__ = ["Session", "forget_location", "no_context", "trusted_context"]
 
 T = TypeVar("T")
 logger = logging.getLogger("pinterest_audiences")
@@ -113,12 +113,12 @@ class Session:
         self._extensions = {"timeout": httpx.Timeout(timeout, connect=connect).as_dict()}
         self._http = httpx.AsyncClient(
             transport=transport,
-            verify=_trusted_context() if base_url.secure and transport is None else _no_context(),
+            verify=trusted_context() if base_url.secure and transport is None else no_context(),
             # Plain http is for this machine only; a proxy of the environment would miss it.
             trust_env=base_url.secure,
             limits=_POOL,
             follow_redirects=False,  # a redirect could carry the token to another host
-            event_hooks={"response": [_forget_location]},
+            event_hooks={"response": [forget_location]},
         )
         self._closed = False
         self._loop: object = None
@@ -242,6 +242,8 @@ class Session:
         if call.body:
             headers.append(("Content-Type", "application/json"))
             headers.append(("Content-Length", str(sum(map(len, call.body)))))
+        elif call.operation.changes:
+            headers.append(("Content-Length", "0"))  # some gateways want it of every POST
         return httpx.Request(
             call.operation.method,
             url,
@@ -377,18 +379,18 @@ def _host(base_url: str) -> str:
         raise ConfigurationError("base_url: the host is no name or address") from None
 
 
-async def _forget_location(response: httpx.Response) -> None:
+async def forget_location(response: httpx.Response) -> None:
     """Drop where a redirect leads: httpx would read it even so, and stumble over a bad one."""
     response.headers.pop("location", None)
 
 
 @functools.cache
-def _trusted_context() -> ssl.SSLContext:
+def trusted_context() -> ssl.SSLContext:
     """Load the certificates once a process: it takes longer than many calls."""
     return httpx.create_ssl_context()
 
 
 @functools.cache
-def _no_context() -> ssl.SSLContext:
+def no_context() -> ssl.SSLContext:
     """Return a context that trusts nobody, for clients that never speak TLS themselves."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -18,6 +18,7 @@ __all__ = [
     "BaseURL",
     "base_url",
     "flag",
+    "is_loopback",
     "number",
     "timeout",
     "token_source",
@@ -61,7 +62,7 @@ def base_url(given: object) -> BaseURL:
         raise ConfigurationError(_NO_ADDRESS)
     if parts.username is not None or "?" in text or "#" in text:
         raise ConfigurationError("base_url: host, port and path only; no user, query or fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigurationError("base_url: https is needed; plain http only for loopback hosts")
     return BaseURL(text, secure=parts.scheme == "https")
 
@@ -134,7 +135,8 @@ def flag(name: str, value: object) -> bool:
     return value
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, by its name or address."""
     if host == "localhost":
         return True
     try:
