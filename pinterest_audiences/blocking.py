@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pinterest_audiences._methods.customer_lists import CustomerLists
+from pinterest_audiences._methods.oauth import OAuth
 from pinterest_audiences._wire.portal import Portal
 from pinterest_audiences.client import AsyncClient
 
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     import httpx
 
     from pinterest_audiences._wire.clock import Clock
-    from pinterest_audiences.auth import TokenSource
+    from pinterest_audiences.auth.tokens import TokenSource
 
 __all__ = ["Client"]
 
 
-class Client(CustomerLists):
+class Client(CustomerLists, OAuth):
     """Pinterest's customer lists for scripts: the methods of :class:`AsyncClient`, blocking.
 
     It works inside a running event loop and in notebooks too (and blocks them meanwhile), and any
@@ -33,8 +34,8 @@ class Client(CustomerLists):
     ``fork()`` the child process needs a client of its own.
 
     Args:
-        access_token: As for :class:`AsyncClient`, like all arguments here. Without it,
-            ``PINTEREST_ACCESS_TOKEN``.
+        access_token: As for :class:`AsyncClient`, like all arguments here. Without it, what
+            :func:`token_from_environment` finds.
         base_url: Without it, ``PINTEREST_API_URI``, then Pinterest's own.
         timeout: Seconds for each attempt to connect (5 at most), write and read.
         max_retries: How often a call is sent again after the first time.

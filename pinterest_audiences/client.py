@@ -7,25 +7,27 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pinterest_audiences._methods.customer_lists import AsyncCustomerLists
+from pinterest_audiences._methods.oauth import AsyncOAuth
 from pinterest_audiences._wire import settings
 from pinterest_audiences._wire.clock import Clock
 from pinterest_audiences._wire.retry import RetryPolicy
 from pinterest_audiences._wire.session import Session
+from pinterest_audiences.auth.environment import token_source
 
 if TYPE_CHECKING:
     import httpx
 
-    from pinterest_audiences.auth import TokenSource
+    from pinterest_audiences.auth.tokens import TokenSource
 
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncCustomerLists):
+class AsyncClient(AsyncCustomerLists, AsyncOAuth):
     """Pinterest's customer lists, awaited. Runs on asyncio and on trio.
 
     Args:
         access_token: An access token, a function that returns one (or an awaitable of one), or a
-            :class:`TokenSource`. Without it, ``PINTEREST_ACCESS_TOKEN``.
+            :class:`TokenSource`. Without it, what :func:`token_from_environment` finds.
         base_url: Where the API is; plain http for loopback hosts only. Without it,
             ``PINTEREST_API_URI``, then ``https://api.pinterest.com/v5``.
         timeout: Seconds for each attempt to connect (5 at most), write, and read between two
@@ -67,7 +69,7 @@ class AsyncClient(AsyncCustomerLists):
     ) -> None:
         self._session = Session(
             base_url=settings.base_url(base_url),
-            tokens=settings.token_source(access_token),
+            tokens=token_source(access_token, base_url, own_transport=transport is not None),
             timeout=settings.timeout(timeout),
             policy=RetryPolicy(
                 max_retries=settings.whole_number("max_retries", max_retries, 0, 100),
