@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _FORMAT = 1
+_END_OF_TIME = 10**11
 _TEXTS = ("access_token", "refresh_token", "scope", "app_id", "origin")
 _NUMBERS = ("expires_at", "lifetime", "refresh_expires_at")
 
@@ -138,10 +139,10 @@ class TokenSet(Secret):
             answer: What Pinterest answered. Without a refresh token in it the old one stays.
             now: The Unix time.
         """
-        lifetime = answer.expires_in if answer.expires_in and answer.expires_in > 0 else None
-        until: float | None = answer.refresh_token_expires_at
-        if until is None and answer.refresh_token_expires_in is not None:
-            until = now + answer.refresh_token_expires_in
+        lifetime = _seconds(answer.expires_in)
+        until = _seconds(answer.refresh_token_expires_at)
+        if until is None and (life := _seconds(answer.refresh_token_expires_in)) is not None:
+            until = now + life
         if until is None and answer.refresh_token in (None, self.refresh_token):
             until = self.refresh_expires_at
         return evolve(
@@ -184,9 +185,12 @@ class TokenSet(Secret):
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not (number if name in _NUMBERS else isinstance(value, str)):
                 raise ValueError(f"{name} has the wrong type")
-            if name.endswith("_token"):
-                checked_token(value, name)
         return cls(**cast("dict[str, Any]", kept))
+
+
+def _seconds(told: int | None) -> float | None:
+    """Return a time that can be reckoned with."""
+    return float(told) if told is not None and 0 < told < _END_OF_TIME else None
 
 
 def fingerprint(refresh_token: str) -> str:

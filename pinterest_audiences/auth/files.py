@@ -184,8 +184,12 @@ def _read(path: Path) -> str | None:
         raise TokenStoreError(
             f"{path}: cannot be read ({error.strerror}); it must be a file of this user's"
         ) from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         _check_private(path, os.fstat(handle))
+    except TokenStoreError:
+        os.close(handle)
+        raise
+    with os.fdopen(handle, "rb") as file:
         return file.read(_LARGEST).decode("utf-8", "replace")
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["authorization_url", "login", "new_state", "read_redirect"]
 
-_AUTHORIZE = "https://www.pinterest.com/oauth/"
+_PAGE = "https://www.pinterest.com/oauth/"
 _SCOPES = ("ads:read", "ads:write")  # what customer lists and audiences need
 
 
@@ -42,6 +42,7 @@ def authorization_url(
     redirect_uri: str,
     state: str,
     scopes: Iterable[str] = _SCOPES,
+    page: str = _PAGE,
 ) -> str:
     """Return the address where a person lets an app in.
 
@@ -52,6 +53,7 @@ def authorization_url(
         state: A new secret for each login, like ``secrets.token_urlsafe(32)``;
             :func:`read_redirect` looks for it.
         scopes: What the app may do. Without it, what customer lists and audiences need.
+        page: Pinterest's page for it; an emulator has its own.
 
     Raises:
         ConfigurationError: An argument is empty or holds white space.
@@ -68,7 +70,7 @@ def authorization_url(
         "scope": checked_token(",".join(scopes), "scopes"),
         "state": checked_token(state, "state"),
     }
-    return f"{_AUTHORIZE}?{urlencode(query)}"
+    return f"{page}?{urlencode(query)}"
 
 
 def read_redirect(url: str, *, state: str) -> str:
@@ -114,6 +116,7 @@ async def login(
     redirect_uri: str = "http://localhost:8085/",
     scopes: Iterable[str] = _SCOPES,
     timeout: float = 300.0,  # noqa: ASYNC109 - said in the error's words
+    page: str = _PAGE,
     base_url: str | None = None,
     transport: TransportFactory | None = None,
     clock: Clock | None = None,
@@ -128,6 +131,7 @@ async def login(
             with the app, letter by letter.
         scopes: What the app may do.
         timeout: How many seconds the person may take.
+        page: Pinterest's page where access is allowed; an emulator has its own.
         base_url: Where the API is; as for :class:`AsyncClient`.
         transport: Makes an httpx transport for the exchange, as for :class:`RefreshingToken`.
         clock: Where time and chance come from; for tests.
@@ -142,7 +146,9 @@ async def login(
         CallError: Pinterest did not exchange the code; which kind tells why.
     """
     state, place = new_state(), loopback.loopback_address(redirect_uri)
-    url = authorization_url(app.app_id, redirect_uri=redirect_uri, state=state, scopes=scopes)
+    url = authorization_url(
+        app.app_id, redirect_uri=redirect_uri, state=state, scopes=scopes, page=page
+    )
     wait = settings.number("timeout", timeout, above=0.0)
     kept = store if isinstance(store, TokenStore) else FileTokenStore(store)
     send = partial(
