@@ -10,8 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import anyio.to_thread
-
 from pinterest_audiences._wire import oauth, settings
 from pinterest_audiences._wire.clock import Clock
 from pinterest_audiences._wire.redact import redact
@@ -158,9 +156,9 @@ async def login(
         transport=transport,
         clock=clock or Clock(),
     )
-    async with loopback.listening(place, partial(read_redirect, state=state)) as waiting:
-        await anyio.to_thread.run_sync(show, url, abandon_on_cancel=True)
-        code = await waiting.code(wait)
+    code = await loopback.returned_code(
+        place, show=partial(show, url), judge=partial(read_redirect, state=state), patience=wait
+    )
     call = oauth.token_call(
         app, GrantType.AUTHORIZATION_CODE, {"code": code, "redirect_uri": redirect_uri}
     )

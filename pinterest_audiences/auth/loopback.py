@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
 import anyio
-from anyio.abc import SocketStream
+import anyio.to_thread
+from anyio.abc import Listener, SocketStream
 from attrs import define, field
 
 from pinterest_audiences.errors import ConfigurationError, LoginError
 
-__all__ = ["Waiting", "listening", "loopback_address"]
+__all__ = ["loopback_address", "returned_code"]
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 _LARGEST_HEAD = 16 * 1024
@@ -27,42 +27,21 @@ _HEADERS = (
 
 
 @define
-class Waiting:
+class _Waiting:
     """A login whose browser has not come back yet."""
 
-    _judge: Callable[[str], str]
-    _came: anyio.Event = field(factory=anyio.Event)
-    _outcome: str | LoginError | None = None
-
-    async def code(self, timeout: float) -> str:  # noqa: ASYNC109 - said in the error's words
-        """Wait for the browser, and return the code that it brought.
-
-        Raises:
-            LoginError: It brought an error or another login's answer, or did not come in time.
-        """
-        with anyio.move_on_after(timeout):
-            await self._came.wait()
-        if self._outcome is None:
-            raise LoginError(
-                f"login: the browser has not come back within {timeout:g} s; log in again, and"
-                " see that the redirect URI is one of the app's at developers.pinterest.com/apps"
-            )
-        if isinstance(self._outcome, LoginError):
-            raise self._outcome
-        return self._outcome
+    judge: Callable[[str], str]
+    came: anyio.Event = field(factory=anyio.Event)
+    outcome: str | LoginError | None = None
 
     def settle(self, url: str) -> bool:
         """Take the address that the browser came back to; tell whether it was a good one."""
-        if self._outcome is None:  # the first one counts
+        if self.outcome is None:  # the first one counts
             try:
-                self._outcome = self._judge(url)
+                self.outcome = self.judge(url)
             except LoginError as error:
-                self._outcome = error
-        return isinstance(self._outcome, str)
-
-    def tell(self) -> None:
-        """Let who waits go on, once the browser has its answer."""
-        self._came.set()
+                self.outcome = error
+        return isinstance(self.outcome, str)
 
 
 def loopback_address(redirect_uri: str) -> SplitResult:
@@ -85,28 +64,28 @@ def loopback_address(redirect_uri: str) -> SplitResult:
     return parts
 
 
-@asynccontextmanager
-async def listening(
-    address: SplitResult, judge: Callable[[str], str]
-) -> AsyncGenerator[Waiting, None]:
-    """Listen for the browser that comes back from Pinterest.
+async def returned_code(
+    address: SplitResult,
+    *,
+    show: Callable[[], object],
+    judge: Callable[[str], str],
+    patience: float,
+) -> str:
+    """Wait for the browser that comes back from Pinterest, and return the code that it brings.
 
     Args:
         address: Where it will come to.
+        show: Called in a thread once somebody listens there.
         judge: Returns the code in the address that it came to, or raises LoginError.
+        patience: How many seconds to wait.
 
     Raises:
-        LoginError: The port is taken.
+        LoginError: The port is taken; or the browser brought an error or another login's answer,
+            or did not come in time.
     """
-    port = address.port or 80
-    try:
-        listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
-    except OSError as error:
-        raise LoginError(
-            f"login: cannot listen on 127.0.0.1:{port} ({error.strerror or type(error).__name__});"
-            " end what uses the port, or register a redirect URI with another one"
-        ) from None
-    waiting = Waiting(judge)
+    listener = await _listen(address.port or 80)
+    waiting = _Waiting(judge)
+    problem: Exception | None = None
 
     async def serve(stream: SocketStream) -> None:
         try:
@@ -118,11 +97,37 @@ async def listening(
     async with listener, anyio.create_task_group() as tasks:
         # Each connection by itself: one that says nothing must not keep out the one that counts.
         tasks.start_soon(listener.serve, serve)
-        yield waiting
+        try:
+            await anyio.to_thread.run_sync(show, abandon_on_cancel=True)
+        except Exception as error:  # noqa: BLE001 - the caller's function; raised below, alone
+            problem = error
+        else:
+            with anyio.move_on_after(patience):
+                await waiting.came.wait()
         tasks.cancel_scope.cancel()
+    if problem is not None:
+        raise problem
+    if waiting.outcome is None:
+        raise LoginError(
+            f"login: the browser has not come back within {patience:g} s; log in again, and"
+            " see that the redirect URI is one of the app's at developers.pinterest.com/apps"
+        )
+    if isinstance(waiting.outcome, LoginError):
+        raise waiting.outcome
+    return waiting.outcome
 
 
-async def _answer(stream: SocketStream, address: SplitResult, waiting: Waiting) -> None:
+async def _listen(port: int) -> Listener[SocketStream]:
+    try:
+        return await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+    except OSError as error:
+        raise LoginError(
+            f"login: cannot listen on 127.0.0.1:{port} ({error.strerror or type(error).__name__});"
+            " end what uses the port, or register a redirect URI with another one"
+        ) from None
+
+
+async def _answer(stream: SocketStream, address: SplitResult, waiting: _Waiting) -> None:
     head = await _head(stream)
     method, _, rest = head.partition(" ")
     target = rest.partition(" ")[0]
@@ -142,7 +147,7 @@ async def _answer(stream: SocketStream, address: SplitResult, waiting: Waiting) 
             else:
                 await _send(stream, "400 Bad Request", "The login failed; see where you began it.")
         finally:
-            waiting.tell()
+            waiting.came.set()
 
 
 async def _head(stream: SocketStream) -> str:
