@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -107,16 +108,24 @@ class TokenWorld:
         return _Transport(self)
 
     @contextmanager
-    def served(self) -> Iterator[str]:
+    def served(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         """Listen on a loopback socket; gives the base URL."""
-        with ThreadingHTTPServer(("127.0.0.1", 0), _handler(self)) as server:
+        with _Server(("127.0.0.1", 0), _handler(self)) as server:
+            if tls is not None:
+                server.socket = tls.wrap_socket(server.socket, server_side=True)
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
             try:
-                yield f"http://127.0.0.1:{server.server_address[1]}/v5"
+                where = "http://127.0.0.1" if tls is None else "https://localhost"
+                yield f"{where}:{server.server_address[1]}/v5"
             finally:
                 server.shutdown()
                 thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that break off: some are meant to."""
 
 
 class _Transport(httpx.AsyncBaseTransport):
