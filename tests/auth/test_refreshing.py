@@ -372,6 +372,38 @@ async def test_an_empty_store_says_to_log_in_first(tmp_path: Path) -> None:
     assert world.forms == []
 
 
+class Slow(MemoryTokenStore):
+    """Is not read until it is told to."""
+
+    def __init__(self, tokens: TokenSet) -> None:
+        super().__init__(tokens)
+        self.came, self.go = threading.Event(), threading.Event()
+
+    def load(self) -> TokenSet | None:
+        self.came.set()
+        assert self.go.wait(30)
+        return super().load()
+
+
+async def test_who_saw_a_token_refused_is_not_given_it_by_a_look_that_was_under_way() -> None:
+    """Another asked before, for any token; the refused one would have done for that."""
+    world, got = TokenWorld(), list[Token]()
+    store = Slow(kept(expires_at=None))
+    tokens = source(world, store)
+
+    async def need() -> None:
+        got.append(await tokens.refresh(Token("pina_SENTINELaccess0")))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tokens.get)
+        await anyio.to_thread.run_sync(store.came.wait)
+        tasks.start_soon(need)
+        await anyio.wait_all_tasks_blocked()
+        store.go.set()
+    assert [token.value for token in got] == ["pina_SENTINELaccess1"]
+    assert world.refreshes == 1
+
+
 class Unsafe(MemoryTokenStore):
     """Fails to save so many times."""
 

@@ -229,7 +229,7 @@ async def test_a_client_with_a_token_does_not_send_it_there() -> None:
 
     stage = rig(refusal(401, 2), access_token=never)
     async with stage.client as client:
-        await fails(client, CODE)
+        assert type(await fails(client, CODE)) is AuthenticationError
     assert len(stage.sent) == 1
 
 
