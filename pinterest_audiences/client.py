@@ -12,7 +12,7 @@ from pinterest_audiences._wire import settings
 from pinterest_audiences._wire.clock import Clock
 from pinterest_audiences._wire.retry import RetryPolicy
 from pinterest_audiences._wire.session import Session
-from pinterest_audiences.auth.environment import token_source
+from pinterest_audiences.auth.sources import token_source
 
 if TYPE_CHECKING:
     import httpx

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,42 +23,13 @@ if TYPE_CHECKING:
     from pinterest_audiences._wire.clock import Clock
     from pinterest_audiences.auth.refreshing import TransportFactory
 
-__all__ = ["token_from_environment", "token_source"]
+__all__ = ["token_from_environment"]
 
 _ACCESS = "PINTEREST_ACCESS_TOKEN"
 _REFRESH = "PINTEREST_REFRESH_ACCESS_TOKEN"
 _APP_ID, _APP_SECRET = "PINTEREST_APP_ID", "PINTEREST_APP_SECRET"
 _STORE = "PINTEREST_TOKEN_STORE"
 _LARGEST = 1 << 16
-
-
-def token_source(
-    given: str | TokenSource | Callable[[], str | Awaitable[str]] | None,
-    base_url: str | None = None,
-    *,
-    own_transport: bool = False,
-) -> TokenSource:
-    """Choose where the tokens of a client come from: the argument, or the environment.
-
-    Args:
-        given: What the client was given.
-        base_url: Where its API is.
-        own_transport: Whether it was given a transport, which a refresh cannot share.
-
-    Raises:
-        ConfigurationError: There is none, or it cannot be a token.
-    """
-    if given is None:
-        found = token_from_environment(base_url=base_url)
-        if own_transport and isinstance(found, RefreshingToken):
-            raise ConfigurationError(
-                "access_token: a refresh would not go through transport=; pass"
-                " access_token=token_from_environment(transport=...)"
-            )
-        return found
-    if isinstance(given, TokenSource):
-        return given
-    return CallableToken(given) if callable(given) else StaticToken(given)
 
 
 def token_from_environment(

@@ -30,6 +30,7 @@ from pinterest_audiences import (
     TokenSource,
     TokenStore,
 )
+from pinterest_audiences._wire import oauth
 from pinterest_audiences.auth import LockedTokens
 
 pytestmark = pytest.mark.anyio
@@ -273,6 +274,31 @@ async def test_a_network_that_fails_is_tried_again(tmp_path: Path) -> None:
     world = TokenWorld(instead=[httpx.ReadError("reset"), Reply(503, {"message": "busy"})])
     assert (await source(world, stored(tmp_path, kept())).get()).value == "pina_SENTINELaccess1"
     assert [form["refresh_token"] for form in world.forms] == [FIRST] * 3
+
+
+class Endless(httpx.AsyncBaseTransport):
+    """Takes a request and never answers."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+
+async def test_an_exchange_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes wait for its lock; also where each piece of an answer comes in time."""
+    monkeypatch.setattr(oauth, "_PATIENCE", 0.01)
+    store = MemoryTokenStore(kept())
+    assert "no answer in 0.01 s" in str(
+        await failed(RefreshingToken(store, APP, transport=Endless))
+    )
+
+
+async def test_an_exchange_whose_every_attempt_times_out_says_so(tmp_path: Path) -> None:
+    """In the words of any other call."""
+    world = TokenWorld(instead=[httpx.ReadTimeout("slow")] * 3)
+    assert "no answer in time (3 attempts)" in str(
+        await failed(source(world, stored(tmp_path, kept())))
+    )
 
 
 async def test_a_failure_is_remembered_for_a_moment_and_then_tried_again(tmp_path: Path) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import assert_type
 
 from pinterest_audiences import (
+    AppCredentials,
     AsyncClient,
     Client,
     CustomerList,
     CustomerListStatus,
+    NoToken,
+    OAuthToken,
     Page,
     RecordRow,
+    RefreshingToken,
     Token,
 )
 
@@ -31,6 +35,10 @@ async def awaiting(client: AsyncClient) -> None:
 
 
 def blocking(client: Client) -> None:
+    app = AppCredentials("1", "secret")
+    got = client.oauth_token(app, grant_type="refresh_token", refresh_token="r")
+    assert_type(got, OAuthToken)
+    assert_type(got.refresh_token, str | None)
     assert_type(client.customer_lists_get("549", "643"), CustomerList)
     for item in client.customer_lists_list("549"):
         assert_type(item, CustomerList)
@@ -53,5 +61,7 @@ async def soon() -> str:
 def makes() -> None:
     AsyncClient(Vault())
     AsyncClient(soon)
+    AsyncClient(RefreshingToken("tokens.json", AppCredentials("1", "secret")))
+    Client(NoToken())
     Client(lambda: "token", timeout=None)
     AsyncClient(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - no token
