@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RefreshingToken"]
 
-logger = logging.getLogger("pinterest_audiences")
+_logger = logging.getLogger("pinterest_audiences")
 
 _AHEAD = 300.0  # seconds before the end that a token is refreshed; up to twice that, by chance
 _SHARE = 0.1  # of its life at most, for tokens that live shortly
@@ -193,7 +193,9 @@ class RefreshingToken(Secret):
             self._remember(problem)
             outcome = self._after(problem, refused)
             if outcome.exception() is None:
-                logger.warning("the access token could not be refreshed ahead of time: %s", problem)
+                _logger.warning(
+                    "the access token could not be refreshed ahead of time: %s", problem
+                )
             return outcome.result()
 
     def _land(self, _outcome: Future[Token]) -> None:

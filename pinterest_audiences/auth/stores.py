@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LockedTokens", "MemoryTokenStore", "TokenStore"]
 
-logger = logging.getLogger("pinterest_audiences")
+_logger = logging.getLogger("pinterest_audiences")
 
 
 class LockedTokens(Protocol):
@@ -111,7 +111,7 @@ class MemoryTokenStore(Secret):
         """Keep these tokens for the life of the process."""
         before, self._tokens = self._tokens, tokens
         if before and before.refresh_token and before.refresh_token != tokens.refresh_token:
-            logger.warning(
+            _logger.warning(
                 "Pinterest has replaced the refresh token, and the new one lives in this process"
                 " only: keep it in a file (PINTEREST_TOKEN_STORE, or FileTokenStore)"
             )
