@@ -12,7 +12,42 @@ from pinterest_audiences._version import __version__
 
 if TYPE_CHECKING:
     from pinterest_audiences._wire.clock import Clock
-    from pinterest_audiences.auth import CallableToken, StaticToken, Token, TokenSource
+    from pinterest_audiences.auth.credentials import (
+        AppCredentials,
+        GrantType,
+        OAuthToken,
+        TokenSet,
+        TokenTypeHint,
+    )
+    from pinterest_audiences.auth.environment import (
+        token_from_environment,
+    )
+    from pinterest_audiences.auth.files import (
+        FileTokenStore,
+    )
+    from pinterest_audiences.auth.keyring import (
+        KeyringTokenStore,
+    )
+    from pinterest_audiences.auth.login import (
+        authorization_url,
+        login,
+        read_redirect,
+    )
+    from pinterest_audiences.auth.refreshing import (
+        RefreshingToken,
+    )
+    from pinterest_audiences.auth.stores import (
+        LockedTokens,
+        MemoryTokenStore,
+        TokenStore,
+    )
+    from pinterest_audiences.auth.tokens import (
+        CallableToken,
+        NoToken,
+        StaticToken,
+        Token,
+        TokenSource,
+    )
     from pinterest_audiences.blocking import Client
     from pinterest_audiences.client import AsyncClient
     from pinterest_audiences.errors import (
@@ -24,6 +59,7 @@ if TYPE_CHECKING:
         ConfigurationError,
         ConflictError,
         DecodeError,
+        LoginError,
         NotFoundError,
         PaginationError,
         PermissionDeniedError,
@@ -34,6 +70,7 @@ if TYPE_CHECKING:
         ServerError,
         SourceError,
         TokenRefreshError,
+        TokenStoreError,
         TooManyRejectsError,
         TransportError,
         WrongEventLoopError,
@@ -97,6 +134,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JSON",
     "APIError",
+    "AppCredentials",
     "AsyncClient",
     "AsyncItems",
     "AsyncPager",
@@ -122,11 +160,13 @@ __all__ = [
     "CustomerListUpload",
     "DecodeError",
     "ErrorCount",
+    "FileTokenStore",
     "Finding",
     "FindingKind",
     "Forecast",
     "ForgetReceipt",
     "ForgottenIn",
+    "GrantType",
     "GuardError",
     "HashAlgorithm",
     "IdentifierKind",
@@ -135,9 +175,15 @@ __all__ = [
     "JobEventKind",
     "JobInterruptedError",
     "JobReport",
+    "KeyringTokenStore",
     "ListBusyError",
     "ListStatus",
+    "LockedTokens",
+    "LoginError",
+    "MemoryTokenStore",
+    "NoToken",
     "NotFoundError",
+    "OAuthToken",
     "OpenEnum",
     "OperationType",
     "Order",
@@ -156,6 +202,7 @@ __all__ = [
     "RecordCounts",
     "RecordError",
     "RecordRow",
+    "RefreshingToken",
     "RejectReason",
     "RequestTimeoutError",
     "S3FilePart",
@@ -167,7 +214,11 @@ __all__ = [
     "StaticToken",
     "Token",
     "TokenRefreshError",
+    "TokenSet",
     "TokenSource",
+    "TokenStore",
+    "TokenStoreError",
+    "TokenTypeHint",
     "TooManyRejectsError",
     "TransportError",
     "UploadError",
@@ -178,16 +229,27 @@ __all__ = [
     "WaitTimeoutError",
     "WrongEventLoopError",
     "__version__",
+    "authorization_url",
     "forecast",
+    "login",
     "make_batches",
     "open_source",
     "prepare",
     "prepare_rows",
+    "read_redirect",
+    "token_from_environment",
 ]
 
 _HOMES = {
     "_wire.clock": ("Clock",),
-    "auth": ("CallableToken", "StaticToken", "Token", "TokenSource"),
+    "auth.credentials": ("AppCredentials", "GrantType", "OAuthToken", "TokenSet", "TokenTypeHint"),
+    "auth.environment": ("token_from_environment",),
+    "auth.files": ("FileTokenStore",),
+    "auth.keyring": ("KeyringTokenStore",),
+    "auth.login": ("authorization_url", "login", "read_redirect"),
+    "auth.refreshing": ("RefreshingToken",),
+    "auth.stores": ("LockedTokens", "MemoryTokenStore", "TokenStore"),
+    "auth.tokens": ("CallableToken", "NoToken", "StaticToken", "Token", "TokenSource"),
     "blocking": ("Client",),
     "client": ("AsyncClient",),
     "jobs.errors": (

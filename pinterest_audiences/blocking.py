@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from pinterest_audiences._methods.audiences import Audiences
 from pinterest_audiences._methods.blocking_jobs import Jobs
 from pinterest_audiences._methods.customer_lists import CustomerLists
+from pinterest_audiences._methods.oauth import OAuth
 from pinterest_audiences._methods.uploads import Uploads
 from pinterest_audiences._wire.portal import Portal
 from pinterest_audiences.client import AsyncClient
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     import httpx
 
     from pinterest_audiences._wire.clock import Clock
-    from pinterest_audiences.auth import TokenSource
+    from pinterest_audiences.auth.tokens import TokenSource
 
 __all__ = ["Client"]
 
 
-class Client(CustomerLists, Uploads, Audiences, Jobs):
+class Client(CustomerLists, Uploads, Audiences, OAuth, Jobs):
     """Pinterest's customer lists and audiences for scripts: :class:`AsyncClient`, blocking.
 
     It works inside a running event loop and in notebooks too (and blocks them meanwhile), and any
@@ -36,8 +37,8 @@ class Client(CustomerLists, Uploads, Audiences, Jobs):
     ``fork()`` the child process needs a client of its own.
 
     Args:
-        access_token: As for :class:`AsyncClient`, like all arguments here. Without it,
-            ``PINTEREST_ACCESS_TOKEN``.
+        access_token: As for :class:`AsyncClient`, like all arguments here. Without it, what
+            :func:`token_from_environment` finds.
         base_url: Without it, ``PINTEREST_API_URI``, then Pinterest's own.
         timeout: Seconds for each attempt to connect (5 at most), write and read.
         max_retries: How often a call is sent again after the first time.

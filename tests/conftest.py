@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -21,6 +23,7 @@ def _no_surroundings(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Keep the developer's own tokens, addresses and state out of the tests."""
-    for name in ("PINTEREST_ACCESS_TOKEN", "PINTEREST_API_URI", "PINTEREST_AUDIENCES_STATE"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("PINTEREST_")]:
+        if name != "PINTEREST_OPENAPI":  # the description that contract tests read
+            monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))

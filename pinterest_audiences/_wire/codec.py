@@ -27,6 +27,7 @@ import attrs
 from cattrs import Converter, IterableValidationError, IterableValidationNote, transform_error
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from pinterest_audiences.auth.credentials import OAuthToken
 from pinterest_audiences.models import JSON, OpenEnum
 
 __all__ = ["UnreadableError", "decode", "parse", "to_wire"]
@@ -316,6 +317,26 @@ def _write_model(
     return make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True)
 
 
+_OPTIONAL_TEXTS = ("token_type", "scope", "refresh_token", "response_type")
+_OPTIONAL_NUMBERS = ("expires_in", "refresh_token_expires_in", "refresh_token_expires_at")
+
+
+def _oauth_token(data: Any, _: object) -> OAuthToken:
+    """Read what can be read: the refresh token in it may be the only one that is valid now."""
+    if data.__class__ is not dict:
+        raise _MismatchError("an object", data)
+    rest = dict(data)
+    read: dict[str, Any] = {"access_token": _string(rest.pop("access_token"), str)}
+    for name, kind in (*_each(_OPTIONAL_TEXTS, str), *_each(_OPTIONAL_NUMBERS, int)):
+        if rest.get(name).__class__ is kind:
+            read[name] = rest.pop(name)
+    return OAuthToken(**read, extra={name: value for name, value in rest.items() if value})
+
+
+def _each(names: tuple[str, ...], kind: type) -> Iterator[tuple[str, type]]:
+    return ((name, kind) for name in names)
+
+
 def _make_converter() -> Converter:
     converter = Converter(detailed_validation=True)
     converter.register_structure_hook(str, _string)
@@ -328,6 +349,7 @@ def _make_converter() -> Converter:
     converter.register_structure_hook_factory(_is_list)(_read_list)
     converter.register_structure_hook_factory(_is_object)(_read_object)
     converter.register_structure_hook_factory(_is_model)(_read_model)
+    converter.register_structure_hook_func(lambda kind: kind is OAuthToken, _oauth_token)
     converter.register_unstructure_hook_factory(attrs.has)(_write_model)
     return converter
 

@@ -7,11 +7,13 @@ Source of every row: Pinterest's API description (``x-ratelimit-category`` and `
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
+from pinterest_audiences.auth.credentials import AppCredentials, OAuthToken
 from pinterest_audiences.errors import ConfigurationError
 from pinterest_audiences.models import (
     Audience,
@@ -33,6 +35,8 @@ __all__ = [
     "CUSTOMER_LIST_UPLOADS_CREATE",
     "CUSTOMER_LIST_UPLOADS_GET",
     "CUSTOMER_LIST_UPLOADS_RUN",
+    "OAUTH_TOKEN",
+    "TOKEN_REVOKE",
     "Call",
     "Operation",
     "checked_id",
@@ -91,12 +95,28 @@ class Operation(Generic[T]):
 
 @frozen
 class Call(Generic[T]):
-    """One operation with everything that its request is made of; the body comes in pieces."""
+    """One operation with everything that its request is made of; the body comes in pieces.
+
+    One with an ``app`` is the app's own: HTTP Basic instead of a token, and a form for a body.
+    """
 
     operation: Operation[T]
     path: str
     query: Mapping[str, str] = field(repr=False)
     body: tuple[bytes, ...] = field(repr=False)
+    app: AppCredentials | None = None
+
+    @property
+    def content_type(self) -> str:
+        """What the body is."""
+        return "application/json" if self.app is None else "application/x-www-form-urlencoded"
+
+    def authorization(self, token: str) -> str:
+        """Return the header's value."""
+        if self.app is None:
+            return f"Bearer {token}"
+        pair = f"{self.app.app_id}:{self.app.app_secret}"
+        return f"Basic {b64encode(pair.encode()).decode()}"
 
     def with_query(self, **more: str) -> Call[T]:
         """Return the same call with more in its query."""
@@ -223,4 +243,22 @@ AUDIENCES_UPDATE = Operation(
     scope="ads:write",
     repeatable=True,  # it sets values; a second REMOVE finds nothing left to remove
     answer=Audience,
+)
+OAUTH_TOKEN = Operation(
+    name="oauth_token",
+    method="POST",
+    path="/oauth/token",
+    category="org_read",
+    scope="",
+    repeatable=False,  # a code that comes twice may take back what it was given for at first
+    answer=OAuthToken,
+)
+TOKEN_REVOKE = Operation(
+    name="token_revoke",
+    method="POST",
+    path="/oauth/token/revoke",
+    category="org_write",
+    scope="",
+    repeatable=True,
+    answer=type(None),
 )

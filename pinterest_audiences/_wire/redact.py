@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from urllib.parse import parse_qsl
 
 from pinterest_audiences.models import JSON
 
@@ -60,7 +61,9 @@ def _values(body: tuple[bytes, ...]) -> Iterator[str]:
     try:
         sent: JSON = json.loads(b"".join(body))
     except ValueError:
-        return
+        sent = [
+            value for _, value in parse_qsl(b"".join(body).decode("utf-8", "replace"))
+        ]  # a form
     for value in _strings(sent):
         for piece in (value, *value.split(",")):
             if len(piece) >= _SHORTEST_VALUE:

@@ -17,7 +17,7 @@ from attrs import define
 from pinterest_audiences._version import __version__
 from pinterest_audiences._wire import answers, retry, trace
 from pinterest_audiences._wire.ratelimit import BudgetSpentError, RateBudget
-from pinterest_audiences.auth import checked_token
+from pinterest_audiences.auth.tokens import Token, checked_token
 from pinterest_audiences.errors import (
     CallError,
     ClientClosedError,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pinterest_audiences._wire.operations import Call
     from pinterest_audiences._wire.retry import Failure, RetryPolicy
     from pinterest_audiences._wire.settings import BaseURL
-    from pinterest_audiences.auth import Token, TokenSource
+    from pinterest_audiences.auth.tokens import TokenSource
 
 __all__ = ["Session", "forget_location", "no_context", "trusted_context"]
 
@@ -221,6 +221,8 @@ class Session:
         return answer, token
 
     async def _token(self, progress: _Progress) -> Token:
+        if progress.call.app is not None:  # such a call needs no token; its secret is the app's
+            return Token(progress.call.app.app_secret)
         try:
             token = await self._tokens.get()
         except TokenRefreshError as error:
@@ -234,13 +236,13 @@ class Session:
             url += "?" + urlencode(call.query, quote_via=quote, safe="")
         headers = [
             ("Host", self._host),
-            ("Authorization", f"Bearer {token.value}"),
+            ("Authorization", call.authorization(token.value)),
             ("Accept", "application/json"),
             ("Accept-Encoding", "gzip, deflate"),
             ("User-Agent", _USER_AGENT),
         ]
         if call.body:
-            headers.append(("Content-Type", "application/json"))
+            headers.append(("Content-Type", call.content_type))
             headers.append(("Content-Length", str(sum(map(len, call.body)))))
         elif call.operation.changes:
             headers.append(("Content-Length", "0"))  # some gateways want it of every POST
@@ -254,7 +256,7 @@ class Session:
 
     async def _refreshed(self, progress: _Progress, answer: Answer, token: Token) -> bool:
         """Get a new token if the old one was refused, once a call; tell whether there is one."""
-        if progress.refreshed or not answers.token_expired(answer):
+        if progress.refreshed or progress.call.app or not answers.token_expired(answer):
             return False
         progress.refreshed = True
         try:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from pinterest_audiences.auth import CallableToken, StaticToken, TokenSource
 from pinterest_audiences.errors import ConfigurationError
 
 __all__ = [
@@ -21,7 +19,6 @@ __all__ = [
     "is_loopback",
     "number",
     "timeout",
-    "token_source",
     "whole_number",
 ]
 
@@ -65,25 +62,6 @@ def base_url(given: object) -> BaseURL:
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigurationError("base_url: https is needed; plain http only for loopback hosts")
     return BaseURL(text, secure=parts.scheme == "https")
-
-
-def token_source(
-    given: str | TokenSource | Callable[[], str | Awaitable[str]] | None,
-) -> TokenSource:
-    """Choose where tokens come from: the argument, or ``PINTEREST_ACCESS_TOKEN``.
-
-    Raises:
-        ConfigurationError: There is none, or it cannot be a token.
-    """
-    if given is None:
-        given = os.environ.get("PINTEREST_ACCESS_TOKEN") or None
-    if given is None:
-        raise ConfigurationError(
-            "no access token: pass access_token=, or set PINTEREST_ACCESS_TOKEN"
-        )
-    if isinstance(given, TokenSource):
-        return given
-    return CallableToken(given) if callable(given) else StaticToken(given)
 
 
 def timeout(seconds: float | None) -> float | None:

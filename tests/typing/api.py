@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import assert_type
 
 from pinterest_audiences import (
+    AppCredentials,
     AsyncClient,
     Audience,
     AudienceStatus,
@@ -14,8 +15,11 @@ from pinterest_audiences import (
     CustomerList,
     CustomerListStatus,
     CustomerListUpload,
+    NoToken,
+    OAuthToken,
     Page,
     RecordRow,
+    RefreshingToken,
     Token,
 )
 
@@ -36,6 +40,10 @@ async def awaiting(client: AsyncClient) -> None:
 
 
 def blocking(client: Client) -> None:
+    app = AppCredentials("1", "secret")
+    got = client.oauth_token(app, grant_type="refresh_token", refresh_token="r")
+    assert_type(got, OAuthToken)
+    assert_type(got.refresh_token, str | None)
     assert_type(client.customer_lists_get("549", "643"), CustomerList)
     for item in client.customer_lists_list("549"):
         assert_type(item, CustomerList)
@@ -80,5 +88,7 @@ async def soon() -> str:
 def makes() -> None:
     AsyncClient(Vault())
     AsyncClient(soon)
+    AsyncClient(RefreshingToken("tokens.json", AppCredentials("1", "secret")))
+    Client(NoToken())
     Client(lambda: "token", timeout=None)
     AsyncClient(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - no token
