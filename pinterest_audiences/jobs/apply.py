@@ -127,15 +127,11 @@ class Delivery:
         following, next_body = preparing.outcome()
         try:
             seen = sending.outcome()
-        except APIError as error:
-            if error.status != _TOO_LARGE:
-                if not error.maybe_applied and self.costs.maybe_done == before:
-                    await self._unmark(batch)
-                raise
-            if batch.count == 1:
-                await self._unmark(batch)
-                raise
-            return await self._split(batch)
+        except CallError as error:
+            if isinstance(error, APIError) and error.status == _TOO_LARGE and batch.count > 1:
+                return await self._split(batch)
+            await self._keep_doubt(batch, error, self.costs.maybe_done - before)
+            raise
         receipt = Receipt(
             batch,
             seen,
@@ -244,11 +240,17 @@ class Delivery:
         self.state.mark_sending(first)
         return first, self._body(first)
 
-    async def _unmark(self, batch: BatchRow) -> None:
-        """Take back the mark of a batch that was refused and never sent before."""
-        if not batch.sends:
-            with anyio.CancelScope(shield=True):
-                await in_thread(self.state.unmark, batch)
+    async def _keep_doubt(self, batch: BatchRow, error: CallError, times: int) -> None:
+        """Note how often a batch may have been taken; its mark says once more than before.
+
+        The mark is taken back where it was refused and never sent before.
+        """
+        refused = isinstance(error, APIError) and not error.maybe_applied
+        with anyio.CancelScope(shield=True):
+            if times > 1:
+                await in_thread(self.state.add_sends, batch, times - 1)
+            elif refused and not times and not batch.sends:
+                await in_thread(self.state.add_sends, batch, -1)
 
     def _keep_costs(self) -> None:
         self.state.add_costs(self.job.key, self.costs)

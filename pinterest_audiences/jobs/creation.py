@@ -109,7 +109,7 @@ async def create_with(delivery: Delivery, batch: BatchRow) -> BatchRow | None:
             made = await _create(delivery, body)
         except CallError:  # refused, or never sent
             if not batch.sends:
-                await in_thread(state.unmark, batch)
+                await in_thread(state.add_sends, batch, -1)
             raise
         if not isinstance(made, CallError):
             return await _created(delivery, batch, made)

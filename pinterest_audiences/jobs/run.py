@@ -302,4 +302,6 @@ def _drift(state: State, target: Target) -> list[str]:
                 f"drift: somebody else has {what} {now - before:,} records since the last job; "
                 "they are not in the snapshot, and no mirror removes what it does not know"
             )
+    if not found:  # what was in doubt is in them now; what is drift is told again next time
+        state.see_counters(row.key, seen)
     return found

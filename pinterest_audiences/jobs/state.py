@@ -225,15 +225,18 @@ class State:
                 "WHERE id = ?",
                 (receipt.time, receipt.repeats, batch.key),
             )
-            _see_counters(sql, batch.job_key, receipt.seen)
+            (list_key,) = sql.execute(
+                "SELECT list_id FROM job WHERE id = ?", (batch.job_key,)
+            ).fetchone()
+            _see_counters(sql, list_key, receipt.seen)
             _add_costs(sql, batch.job_key, receipt.costs)
             if following is not None:
                 _mark_sending(sql, following.key)
 
-    def see_counters(self, job_key: int, seen: CustomerList) -> None:
-        """Keep Pinterest's counters of a job's list."""
+    def see_counters(self, list_key: int, seen: CustomerList) -> None:
+        """Keep Pinterest's counters of a list."""
         with self.database.transaction() as sql:
-            _see_counters(sql, job_key, seen)
+            _see_counters(sql, list_key, seen)
 
     def split(self, batch: BatchRow, list_key: int, parts: Sequence[Sequence[bytes]]) -> None:
         """Put several smaller batches in the place of one; it was refused, so it is in no doubt."""
@@ -244,11 +247,12 @@ class State:
                     sql, batch.job_key, list_key, batch.seq, batch.operation, batch.form, keys
                 )
 
-    def unmark(self, batch: BatchRow) -> None:
-        """Say that a batch was refused and never taken: it is in no doubt."""
+    def add_sends(self, batch: BatchRow, times: int) -> None:
+        """Correct how often a batch may have been taken; one that never was is in no doubt."""
         with self.database.transaction() as sql:
+            sql.execute("UPDATE batch SET sends = sends + ? WHERE id = ?", (times, batch.key))
             sql.execute(
-                "UPDATE batch SET status = 'planned', sends = sends - 1 WHERE id = ?", (batch.key,)
+                "UPDATE batch SET status = 'planned' WHERE id = ? AND NOT sends", (batch.key,)
             )
 
     def finish(self, job_key: int, now: float) -> None:
@@ -328,14 +332,13 @@ def _add_costs(sql: sqlite3.Connection, job_key: int, costs: Trace) -> None:
     )
 
 
-def _see_counters(sql: sqlite3.Connection, job_key: int, seen: CustomerList) -> None:
+def _see_counters(sql: sqlite3.Connection, list_key: int, seen: CustomerList) -> None:
     sql.execute(
-        "UPDATE list SET batches = ?, uploaded = ?, removed = ? "
-        "WHERE id = (SELECT list_id FROM job WHERE id = ?)",
+        "UPDATE list SET batches = ?, uploaded = ?, removed = ? WHERE id = ?",
         (
             seen.num_batches,
             seen.num_uploaded_user_records,
             seen.num_removed_user_records,
-            job_key,
+            list_key,
         ),
     )

@@ -1,0 +1,191 @@
+"""What is left of a job whose process is killed, at any point: everything, after `resume`."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from attrs import field, frozen
+from support.crashes import (
+    Driver,
+    Kill,
+    LethalEmulator,
+    Outcome,
+    Ranges,
+    Service,
+    Step,
+    choose,
+    digests,
+)
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
+
+POINTS = 100  # of each operation
+WORKERS = 2
+BEFORE: Ranges = ((0, 50),)  # three batches
+WANTED: Ranges = ((30, 95),)  # three batches to add, one to remove
+OTHERS: Ranges = ((10, 40), (90, 130))
+KINDS = ("asked", "answered", "event", "statement", "progress", "piece", "delay")
+SETUPS: dict[str, tuple[Step, ...]] = {"upload": (), "mirror": (("mirror", BEFORE),)}
+
+
+@frozen
+class Stage:
+    """Everything that survives, and what a life that is not cut short consists of.
+
+    Attributes:
+        emulator: Pinterest.
+        drivers: Programs that fork children, to be taken and put back.
+        accounts: The next ad account.
+        counts: By the operation, how much there is of everything that a child can be killed at.
+    """
+
+    emulator: LethalEmulator
+    drivers: SimpleQueue[Driver]
+    accounts: Iterator[int]
+    counts: dict[str, dict[str, float]]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    emulator = LethalEmulator()
+    with Service(emulator) as service:
+        drivers = [Driver(service.base_url) for _ in range(WORKERS)]
+        made = Stage(emulator, SimpleQueue(), count(1), {})
+        for operation, setup in SETUPS.items():
+            account, folder = str(next(made.accounts)), tmp_path_factory.mktemp(operation)
+            outcome = drivers[0].run(account, folder / "state", *setup, (operation, WANTED))
+            assert outcome.error is None
+            (asked,) = (n for token, n in emulator.asked.items() if token.startswith(f"{account}."))
+            made.counts[operation] = {**outcome.counts, "asked": asked, "answered": asked}
+        for driver in drivers:
+            made.drivers.put(driver)
+        yield made
+        for driver in drivers:
+            driver.close()
+
+
+@frozen
+class Life:
+    """One account, whose jobs are killed until nothing kills them any more.
+
+    Attributes:
+        stage: Where it takes place.
+        driver: What forks its children.
+        account: The account.
+        state: Its state file.
+        chance: Decides when it is killed.
+        kills: Where it was.
+    """
+
+    stage: Stage
+    driver: Driver
+    account: str
+    state: Path
+    chance: random.Random
+    kills: list[Kill] = field(factory=list[Kill])
+
+    def kill(self, operation: str, *steps: Step) -> bool:
+        """Kill a child in its last step; False where it had ended before."""
+        kill = choose(self.chance, self.stage.counts[operation], KINDS)
+        outcome = self.driver.run(self.account, self.state, *steps, kill=kill)
+        assert outcome.error is None, outcome
+        if outcome.killed:
+            self.kills.append(kill)
+        return outcome.killed
+
+    def run(self, *steps: Step) -> Outcome:
+        """Let a child live."""
+        outcome = self.driver.run(self.account, self.state, *steps)
+        assert outcome.error is None, outcome
+        return outcome
+
+    def resume(self, step: Step, *, earlier: int) -> Outcome:
+        """Resume; a job that had not been recorded has sent nothing, and is begun again."""
+        before = self.stage.emulator.writes(self.account)
+        outcome = self.run(("resume",))
+        if not [job for job in outcome.jobs if job["status"] == "done"][earlier:]:
+            assert self.stage.emulator.writes(self.account) == before
+            outcome = self.run(step)
+        return outcome
+
+    def check(self, outcome: Outcome, people: Ranges) -> None:
+        """Hold Pinterest against what was wanted, and the reports against each other."""
+        (list_id,) = self.stage.emulator.lists(self.account)
+        assert self.stage.emulator.members(list_id) == digests(people)
+        (told,) = outcome.lists
+        assert told["customer_list_id"] == list_id
+        assert told["settled"]
+        assert told["in_doubt"] == 0
+        assert told["records"] == len(digests(people))
+        for job in outcome.jobs:
+            check_report(job)
+
+
+def check_report(job: dict[str, Any]) -> None:
+    assert job["left"] == 0
+    assert job["planned"] == job["added"] + job["removed"] + job["dropped"]
+    assert not [each for each in job["findings"] if "drift" in each]  # nobody else was there
+    if job["status"] == "done":
+        assert job["dropped"] == 0
+        assert job["calls"] >= job["batches"]
+    else:
+        assert job["status"] == "superseded"
+
+
+def many(stage: Stage, folder: Path, points: int, live: Callable[[Life], None]) -> int:
+    """Live so many lives, some at a time, and return how often somebody was killed."""
+
+    def one(seed: int) -> int:
+        home = folder / str(seed)
+        home.mkdir()
+        driver, account = stage.drivers.get(), str(next(stage.accounts))
+        life = Life(stage, driver, account, home / "state", random.Random(seed))
+        try:
+            live(life)
+        except BaseException as error:
+            error.add_note(f"seed {seed}, killed at {life.kills}")
+            raise
+        finally:
+            stage.drivers.put(driver)
+        return len(life.kills)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return sum(pool.map(one, range(points)))
+
+
+@pytest.mark.parametrize("operation", SETUPS)
+def test_a_killed_job_is_finished_by_resume(stage: Stage, tmp_path: Path, operation: str) -> None:
+    """Wherever it is killed, once or while it is resumed too: nobody is lost, nobody lingers."""
+    setup, step = SETUPS[operation], (operation, WANTED)
+
+    def live(life: Life) -> None:
+        killed = life.kill(operation, *setup, step)
+        while killed and life.chance.random() < 0.3:
+            killed = life.kill(operation, ("resume",))
+        life.check(life.resume(step, earlier=len(setup)), WANTED)
+
+    assert many(stage, tmp_path, POINTS, live) >= POINTS
+
+
+@pytest.mark.parametrize("operation", SETUPS)
+def test_a_mirror_takes_the_place_of_a_killed_job(
+    stage: Stage, tmp_path: Path, operation: str
+) -> None:
+    """Who was in the killed job, or on the list before, and is not in the new source, is gone."""
+    setup, step = SETUPS[operation], (operation, WANTED)
+
+    def live(life: Life) -> None:
+        killed = life.kill(operation, *setup, step)
+        while killed and life.chance.random() < 0.3:
+            killed = life.kill(operation, ("mirror", OTHERS))
+        life.check(life.run(("mirror", OTHERS)), OTHERS)
+
+    assert many(stage, tmp_path, POINTS // 4, live) >= POINTS // 4
