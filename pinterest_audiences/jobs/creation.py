@@ -62,7 +62,7 @@ async def find_target(
     """
     if customer_list_id is not None:
         return await _entered(desk, state, account, customer_list_id)
-    known = [row for row in await in_thread(state.lists, account) if row.name == name]
+    known = await in_thread(_known, state, account, name)
     if len(known) > 1:
         raise _ambiguous(name, [row.customer_list_id or "being created" for row in known])
     for row in known:
@@ -75,6 +75,15 @@ async def find_target(
     if found:
         return await _entered(desk, state, account, found[0].id)
     return Target(await in_thread(state.enter_list, account, None, name, "created"), None)
+
+
+def _known(state: State, account: str, name: str | None) -> list[ListRow]:
+    """Return the lists of a name; one without an id is none unless a job is creating it."""
+    return [
+        row
+        for row in state.lists(account)
+        if row.name == name and (row.customer_list_id or state.jobs(row.key, "running"))
+    ]
 
 
 async def _entered(desk: Desk, state: State, account: str, customer_list_id: str | int) -> Target:

@@ -254,9 +254,10 @@ async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
 async def _planned(task: _Task, wanted: Wanted, source: SourceKeys, choices: Choices) -> Plan:
     row = await task.row()
     check_source(row, source)
+    # Before anything is given up: a mirror that is refused must not cost an unfinished upload.
+    await in_thread(check_content, task.state, row, choices)
     # A list that is being created has to be found first: what was sent may be on it.
     row = await task.finish_earlier(("upload", "mirror") if row.customer_list_id else ())
-    await in_thread(check_content, task.state, row, choices)
     await in_thread(fold, task.state.database, row.key)
     job_key = await task.draft("mirror")
     counts: Counts = await in_thread(plan_difference, task.state, row, job_key, source)
