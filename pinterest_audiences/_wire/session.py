@@ -22,6 +22,7 @@ from pinterest_audiences.errors import (
     CallError,
     ClientClosedError,
     ConfigurationError,
+    DecodeError,
     RateLimitError,
     RequestTimeoutError,
     TokenRefreshError,
@@ -174,7 +175,11 @@ class Session:
                 await self._wait_or_raise(progress, failure, problem, cause=error)
                 continue
             if answer.ok:
-                return answers.decode(call, answer, attempts=progress.attempts)
+                try:
+                    return answers.decode(call, answer, attempts=progress.attempts)
+                except DecodeError:  # as good as no answer
+                    progress.note(retry.after_broken_connection(never_sent=False))
+                    raise
             if await self._refreshed(progress, answer, token):
                 continue
             failure = answers.judge(answer, self._clock.time())

@@ -248,6 +248,9 @@ async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
                 logger.warning("%s: process %d died while it worked on it", target.row, died)
             if (await task.row()).version == target.row.version:
                 task.findings += await in_thread(_drift, state, target)
+                if target.seen is not None and not task.findings:
+                    # Explained as they are; a batch that is given up is in no later comparison.
+                    await in_thread(state.see_counters, target.row.key, target.seen)
             yield task
 
 
