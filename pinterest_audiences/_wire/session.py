@@ -7,22 +7,22 @@ import logging
 import os
 import platform
 import ssl
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
 from anyio.lowlevel import current_token
-from attrs import define
 
 from pinterest_audiences._version import __version__
 from pinterest_audiences._wire import answers, retry, trace
+from pinterest_audiences._wire.progress import Progress, placed, unsent
 from pinterest_audiences._wire.ratelimit import BudgetSpentError, RateBudget
 from pinterest_audiences.auth.tokens import Token, checked_token
 from pinterest_audiences.errors import (
     CallError,
     ClientClosedError,
     ConfigurationError,
-    RateLimitError,
+    DecodeError,
     RequestTimeoutError,
     TokenRefreshError,
     TransportError,
@@ -68,27 +68,6 @@ class _Pieces(httpx.AsyncByteStream):
         for piece in self._left:
             return piece
         raise StopAsyncIteration
-
-
-@define
-class _Progress:
-    """How far one call has come over its attempts."""
-
-    call: Call[Any]
-    attempts: int = 0
-    maybe_applied: bool = False
-    refreshed: bool = False
-
-    def note(self, failure: Failure) -> None:
-        maybe_done = failure.maybe_done and self.call.operation.changes
-        self.maybe_applied = self.maybe_applied or maybe_done
-        if (noted := trace.current()) is not None:
-            noted.failed(rate_limited=failure.rate_limited, maybe_done=maybe_done)
-
-    def sent(self) -> None:
-        self.attempts += 1
-        if (noted := trace.current()) is not None:
-            noted.sent(sum(map(len, self.call.body)))
 
 
 class Session:
@@ -162,7 +141,7 @@ class Session:
             ClientClosedError: The client has been closed.
             WrongEventLoopError: The client belongs to another event loop.
         """
-        progress = _Progress(call)
+        progress = Progress(call)
         while True:
             self.check_usable()
             try:
@@ -174,7 +153,11 @@ class Session:
                 await self._wait_or_raise(progress, failure, problem, cause=error)
                 continue
             if answer.ok:
-                return answers.decode(call, answer, attempts=progress.attempts)
+                try:
+                    return answers.decode(call, answer, attempts=progress.attempts)
+                except DecodeError:  # as good as no answer
+                    progress.note(retry.after_broken_connection(never_sent=False))
+                    raise
             if await self._refreshed(progress, answer, token):
                 continue
             failure = answers.judge(answer, self._clock.time())
@@ -189,14 +172,14 @@ class Session:
             )
             await self._wait_or_raise(progress, failure, problem)
 
-    async def _exchange(self, progress: _Progress) -> tuple[Answer, Token]:
+    async def _exchange(self, progress: Progress) -> tuple[Answer, Token]:
         """Send one request when the budget has room, and read its answer."""
         category = progress.call.operation.category
         asked = self._clock.monotonic()
         try:
             await self._budget.acquire(category)
         except BudgetSpentError as spent:
-            raise _unsent(progress, spent.seconds) from None
+            raise unsent(progress, spent.seconds) from None
         if (noted := trace.current()) is not None:
             noted.budget_seconds += self._clock.monotonic() - asked
         try:
@@ -220,13 +203,13 @@ class Session:
         )
         return answer, token
 
-    async def _token(self, progress: _Progress) -> Token:
+    async def _token(self, progress: Progress) -> Token:
         if progress.call.app is not None:  # such a call needs no token; its secret is the app's
             return Token(progress.call.app.app_secret)
         try:
             token = await self._tokens.get()
         except TokenRefreshError as error:
-            raise _placed(progress, error) from error
+            raise placed(progress, error) from error
         checked_token(token.value)
         return token
 
@@ -254,7 +237,7 @@ class Session:
             extensions=self._extensions,
         )
 
-    async def _refreshed(self, progress: _Progress, answer: Answer, token: Token) -> bool:
+    async def _refreshed(self, progress: Progress, answer: Answer, token: Token) -> bool:
         """Get a new token if the old one was refused, once a call; tell whether there is one."""
         if progress.refreshed or progress.call.app or not answers.token_expired(answer):
             return False
@@ -262,11 +245,11 @@ class Session:
         try:
             return await self._tokens.refresh(token) != token
         except TokenRefreshError as error:
-            raise _placed(progress, error) from error
+            raise placed(progress, error) from error
 
     async def _wait_or_raise(
         self,
-        progress: _Progress,
+        progress: Progress,
         failure: Failure,
         problem: CallError,
         *,
@@ -308,7 +291,7 @@ class Session:
             )
 
 
-def _transport_error(progress: _Progress, error: httpx.RequestError) -> TransportError:
+def _transport_error(progress: Progress, error: httpx.RequestError) -> TransportError:
     timed_out = isinstance(error, httpx.TimeoutException)
     done = "; it may have been done all the same" if progress.maybe_applied else ""
     call = progress.call
@@ -337,40 +320,6 @@ def _what_failed(error: httpx.RequestError) -> str:
             return "the answer's compression is broken"
         case _:
             return f"the connection broke ({type(error).__name__})"
-
-
-def _placed(progress: _Progress, error: TokenRefreshError) -> TokenRefreshError:
-    """Say of a failed refresh which call it stopped."""
-    call = progress.call
-    return TokenRefreshError(
-        status=error.status,
-        code=error.code,
-        message=error.message,
-        request_id=error.request_id,
-        retry_after=error.retry_after,
-        hint=error.hint,
-        operation=call.operation.name,
-        method=call.operation.method,
-        path=call.path,
-        attempts=progress.attempts,
-        maybe_applied=progress.maybe_applied,
-    )
-
-
-def _unsent(progress: _Progress, seconds: float) -> RateLimitError:
-    call = progress.call
-    error = RateLimitError(
-        status=429,
-        retry_after=seconds,
-        hint=f"not sent: the budget of {call.operation.category} is spent",
-        operation=call.operation.name,
-        method=call.operation.method,
-        path=call.path,
-        attempts=progress.attempts,
-        maybe_applied=progress.maybe_applied,
-    )
-    error.category = call.operation.category
-    return error
 
 
 def _host(base_url: str) -> str:
