@@ -295,7 +295,10 @@ async def test_a_storage_that_says_how_long_to_wait_is_obeyed() -> None:
         (Reply(400, body=b"<Code>a b</Code>"), "400 (1 attempts); the storage found the request"),
         (Reply(418, body=b""), "418 (1 attempts); try again later"),
         (Reply(307, headers={"location": "https://elsewhere.example/"}), "307 (1 attempts); redir"),
-        (Reply(301, headers={"location": "http://["}), "301 (1 attempts); redirects are not follo"),
+        (
+            Reply(301, headers={"location": "https://999.1.1.1/"}),
+            "301 (1 attempts); redirects are not follo",
+        ),
     ],
     ids=lambda value: value[:3] if isinstance(value, str) else "",
 )
