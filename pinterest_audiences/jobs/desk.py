@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from os import PathLike
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple
 
 import anyio
@@ -23,6 +24,8 @@ __all__ = ["Calls", "Desk", "in_thread"]
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
+
+_GAP = 0.005  # seconds between two looks at a thread that is waited for
 
 
 class Calls(Protocol):
@@ -91,14 +94,45 @@ class Desk:
         Raises:
             StateError: It cannot be used.
         """
-        state = await in_thread(State, path, self.service)
+        opened: list[State] = []  # so that one is closed whose opening was cancelled
+
+        def open_state() -> None:
+            opened.append(State(path, self.service))
+
         try:
-            yield state
+            await in_thread(open_state)
+            yield opened[0]
         finally:
             with anyio.CancelScope(shield=True):
-                await in_thread(state.close)
+                for state in opened:
+                    await in_thread(state.close)
 
 
 async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
-    """Run what reads or writes the disk without holding up the event loop."""
-    return await anyio.to_thread.run_sync(function, *args)
+    """Run what reads or writes the disk without holding up the event loop.
+
+    Does not end before the function has, not even by asyncio's own cancellation (``task.cancel()``,
+    ``asyncio.timeout()``), which no shield keeps off: a thread that is left alone would go on with
+    a connection that is being closed, and on a list that somebody else may have locked.
+    """
+    running, given_up = Lock(), False
+
+    def run() -> T:
+        with running:
+            if given_up:
+                raise RuntimeError("nobody waits for this")
+            return function(*args)
+
+    try:
+        return await anyio.to_thread.run_sync(run)
+    except anyio.get_cancelled_exc_class():
+        await _taken(running)
+        given_up = True
+        running.release()
+        raise
+
+
+async def _taken(lock: Lock) -> None:
+    while not lock.acquire(blocking=False):
+        with suppress(anyio.get_cancelled_exc_class()), anyio.CancelScope(shield=True):
+            await anyio.sleep(_GAP)  # once more cancelled is cancelled all the same
