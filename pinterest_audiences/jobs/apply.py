@@ -45,6 +45,11 @@ _WAITS: dict[str, JobEventKind] = {
     "budget": JobEventKind.WAITING_FOR_BUDGET,
     "retry": JobEventKind.RETRY,
 }
+_FREQUENT = (
+    JobEventKind.BATCH_SENT,
+    JobEventKind.BATCH_ACKNOWLEDGED,
+    JobEventKind.WAITING_FOR_BUDGET,
+)
 
 
 @define
@@ -175,7 +180,22 @@ class Delivery:
 
     def emit(self, kind: JobEventKind, batch: BatchRow | None = None, wait: float = 0.0) -> None:
         """Tell what happened."""
-        logger.debug("job %d: %s, %d of %d records", self.job.key, kind, self.done, self.total)
+        logger.log(
+            logging.DEBUG if kind in _FREQUENT else logging.INFO,
+            "job %d: %s, %d of %d records",
+            self.job.key,
+            kind,
+            self.done,
+            self.total,
+            extra={
+                "job_id": self.job.key,
+                "job_event": str(kind),
+                "ad_account_id": self.row.ad_account_id,
+                "customer_list_id": self.row.customer_list_id,
+                "done": self.done,
+                "total": self.total,
+            },
+        )
         if self.on_event is None:
             return
         elapsed = self.desk.clock.monotonic() - self._begun

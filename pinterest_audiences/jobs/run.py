@@ -177,11 +177,11 @@ async def status(
     """Tell what is known, without asking Pinterest."""
     async with work.desk.state(work.state_path) as state:
         rows = await in_thread(state.lists, str(ad_account_id))
-        return [
-            await in_thread(list_status, state, row)
-            for row in rows
-            if customer_list_id is None or row.customer_list_id == str(customer_list_id)
-        ]
+        if customer_list_id is not None:
+            rows = [row for row in rows if row.customer_list_id == str(customer_list_id)]
+        told = [await in_thread(list_status, state, row) for row in rows]
+    # A name that was looked up, and for which nothing was planned yet, is no list.
+    return [each for each in told if each.customer_list_id is not None or each.jobs]
 
 
 @define
