@@ -96,7 +96,13 @@ class Database:
             StateError: The file cannot be written.
         """
         with self._told():
-            self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (busy, *_) = self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StateError(
+                "what was deleted may still be in its log, which another process is reading; "
+                "forget again when it has ended",
+                path=self._name,
+            )
 
     def _prepare(self) -> None:
         sql = self._sql

@@ -84,7 +84,13 @@ class Work:
 
     async def finish(self, state: State, job: JobRow) -> JobReport:
         """Deliver a job whose list is locked."""
-        return await deliver(self.desk, state, job, on_event=self.on_event, patience=self.patience)
+        report = await deliver(
+            self.desk, state, job, on_event=self.on_event, patience=self.patience
+        )
+        if job.kind == "forget":  # whoever finishes it: its own batches hold who was forgotten
+            await in_thread(fold, state.database, job.list_key)
+            await in_thread(state.database.erase_traces)
+        return report
 
 
 async def upload(
@@ -132,7 +138,8 @@ async def apply(work: Work, plan: Plan, *, allow_removals: bool) -> JobReport:
     async with work.desk.state(work.state_path) as state:
         job = await in_thread(state.job, plan.job_id)
         row = None if job is None else await in_thread(state.list_row, job.list_key)
-        if row is None or row.ad_account_id != plan.ad_account_id:
+        place = None if row is None else (row.service, row.ad_account_id)
+        if row is None or place != (state.service, plan.ad_account_id):
             raise PlanError(
                 f"plan {plan.job_id} is not in the state file: a newer plan or job took its place;"
                 " plan again"
