@@ -122,7 +122,7 @@ class AsyncJobs(AsyncCustomerLists):
 
         Pinterest never tells who is on a list, so the plan compares with what the state file knows
         of earlier jobs. Print it, keep it as JSON, give it to :meth:`apply`. A newer plan or job
-        on the list takes its place. An upload or mirror that was interrupted is given up for it.
+        on the list takes its place. Applied, it takes the place of what was interrupted before.
 
         Args:
             ad_account_id: 1 to 18 digits.

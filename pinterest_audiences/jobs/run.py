@@ -34,6 +34,9 @@ __all__ = ["Wanted", "Work", "apply", "mirror", "plan_mirror", "resume", "status
 
 logger = logging.getLogger("pinterest_audiences")
 
+# What a mirror takes the place of: it decides anew about everybody.
+_NEEDLESS = ("upload", "mirror")
+
 StatePath = str | PathLike[str] | None
 
 
@@ -84,7 +87,13 @@ class Work:
 
     async def finish(self, state: State, job: JobRow) -> JobReport:
         """Deliver a job whose list is locked."""
-        return await deliver(self.desk, state, job, on_event=self.on_event, patience=self.patience)
+        report = await deliver(
+            self.desk, state, job, on_event=self.on_event, patience=self.patience
+        )
+        if job.kind == "forget":  # whoever finishes it: its own batches hold who was forgotten
+            await in_thread(fold, state.database, job.list_key)
+            await in_thread(state.database.erase_traces)
+        return report
 
 
 async def upload(
@@ -132,7 +141,8 @@ async def apply(work: Work, plan: Plan, *, allow_removals: bool) -> JobReport:
     async with work.desk.state(work.state_path) as state:
         job = await in_thread(state.job, plan.job_id)
         row = None if job is None else await in_thread(state.list_row, job.list_key)
-        if row is None or row.ad_account_id != plan.ad_account_id:
+        place = None if row is None else (row.service, row.ad_account_id)
+        if row is None or place != (state.service, plan.ad_account_id):
             raise PlanError(
                 f"plan {plan.job_id} is not in the state file: a newer plan or job took its place;"
                 " plan again"
@@ -204,12 +214,11 @@ class _Task:
         """Return what is known of the list now."""
         return await in_thread(self.state.list_row, self.list_key)
 
-    async def finish_earlier(self, superseded: tuple[str, ...] = ()) -> ListRow:
-        """Finish the interrupted jobs of the list, but for those that a mirror makes needless."""
-        if superseded:
-            await in_thread(self.state.supersede, self.list_key, superseded)
+    async def finish_earlier(self, *, needless: tuple[str, ...] = ()) -> ListRow:
+        """Finish the interrupted jobs of the list, but for kinds that a mirror makes needless."""
         for job in await in_thread(self.state.jobs, self.list_key, "running"):
-            await self.work.finish(self.state, job)
+            if job.kind not in needless:
+                await self.work.finish(self.state, job)
         return await self.row()
 
     async def draft(self, kind: str) -> int:
@@ -257,10 +266,9 @@ async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
 async def _planned(task: _Task, wanted: Wanted, source: SourceKeys, choices: Choices) -> Plan:
     row = await task.row()
     check_source(row, source)
-    # Before anything is given up: a mirror that is refused must not cost an unfinished upload.
     await in_thread(check_content, task.state, row, choices)
     # A list that is being created has to be found first: what was sent may be on it.
-    row = await task.finish_earlier(("upload", "mirror") if row.customer_list_id else ())
+    row = await task.finish_earlier(needless=_NEEDLESS if row.customer_list_id else ())
     await in_thread(fold, task.state.database, row.key)
     job_key = await task.draft("mirror")
     counts: Counts = await in_thread(plan_difference, task.state, row, job_key, source)
@@ -286,6 +294,8 @@ async def _applied(task: _Task, job_key: int, *, allow_removals: bool) -> JobRep
     blocked = job.plan.get("blocked")
     if blocked and not allow_removals:
         raise GuardError(f"{row}: {blocked}", guard="removals")
+    # Not before now: a plan that is never applied must not cost an unfinished upload.
+    await in_thread(task.state.supersede, row.key, _NEEDLESS)
     await in_thread(task.state.start, job_key)
     return await task.deliver(job_key)
 
