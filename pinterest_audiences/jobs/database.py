@@ -16,8 +16,8 @@ from pinterest_audiences.jobs.schema import APPLICATION_ID, MIGRATIONS, VERSION
 __all__ = ["Database", "state_path"]
 
 _PATIENCE = 60.0  # seconds for another process to end its transaction
-_TRIES, _BRIEF = 200, 0.05  # seconds between them
-_LOOK_AGAIN = 0.02
+_LOOK_AGAIN = 0.02  # seconds, where SQLite does not wait by itself
+_LOOKS = 500
 _FILE_NAME = "state.sqlite3"
 
 
@@ -129,13 +129,13 @@ class Database:
 
     def _use_log(self) -> None:
         """Switch to a write-ahead log; SQLite does not wait for others who do so at this moment."""
-        for tries_left in reversed(range(_TRIES)):
+        for tries_left in reversed(range(_LOOKS)):
             try:
                 self._sql.execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
                 if not tries_left or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                     raise
-                time.sleep(_BRIEF)
+                time.sleep(_LOOK_AGAIN)
             else:
                 return
 
