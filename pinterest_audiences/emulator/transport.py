@@ -58,7 +58,11 @@ class EmulatorTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
     def _answer(self, request: httpx.Request, body: bytes) -> httpx.Response:
         answer = self._handle(
             Request.from_wire(
-                request.method.encode(), request.url.raw_path, request.headers.raw, body
+                request.method.encode(),
+                request.url.raw_path,
+                request.headers.raw,
+                body,
+                request.url.scheme,
             )
         )
         return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
