@@ -30,6 +30,7 @@ _NEEDED: Mapping[str, str] = {
 }
 _ID = re.compile(r"[0-9]+")
 _LARGEST_PERCENTAGE = 10
+_PERCENTAGES = tuple(str(each) for each in range(1, _LARGEST_PERCENTAGE + 1))
 _MOST_RETENTION_DAYS = 540
 _OBJECTIVES = frozenset(
     {"AWARENESS", "CONSIDERATION", "WEB_CONVERSION", "CATALOG_SALES", "VIDEO_COMPLETION"}
@@ -141,8 +142,8 @@ def _rule(rule: object, audience_type: AudienceType) -> Mapping[str, object]:
     fields = dict(cast("dict[str, object]", rule))
     percentage = fields.get("percentage")
     # An integer to the schema, and "10" in the example beside it.
-    if isinstance(percentage, str) and percentage.isascii() and percentage.isdigit():
-        fields["percentage"] = int(percentage[:3])
+    if isinstance(percentage, str) and percentage in _PERCENTAGES:
+        fields["percentage"] = int(percentage)
     for name, (is_right, form) in _RULE_FIELDS.items():
         if name in fields and not is_right(fields[name]):
             raise invalid(f"'rule.{name}' must be {form}.")

@@ -224,6 +224,12 @@ class Emulator(Inside):
         with self._lock:
             return tuple(self._journal)
 
+    @property
+    def handled(self) -> int:
+        """How many requests were answered, in this process and those that its file came from."""
+        with self._lock:
+            return self._handled
+
     def snapshot(self) -> Snapshot:
         """Take a picture of everything.
 

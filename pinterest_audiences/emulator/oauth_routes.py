@@ -112,7 +112,7 @@ def _show(call: Call, issued: Issued, grant_type: str) -> dict[str, object]:
     now = call.context.world.clock()
     shown: dict[str, object] = {
         "access_token": issued.access_token,
-        "expires_in": int((issued.access.expires_at or now) - now),
+        "expires_in": round((issued.access.expires_at or now) - now),
         "response_type": grant_type,
         "scope": ",".join(sorted(SCOPES if issued.access.scopes is None else issued.access.scopes)),
         "token_type": "bearer",
@@ -121,7 +121,7 @@ def _show(call: Call, issued: Issued, grant_type: str) -> dict[str, object]:
         ends = issued.refresh.expires_at or now
         shown["refresh_token"] = issued.refresh_token
         shown["refresh_token_expires_at"] = int(ends)
-        shown["refresh_token_expires_in"] = int(ends - now)
+        shown["refresh_token_expires_in"] = round(ends - now)
     return shown
 
 

@@ -31,7 +31,9 @@ CREATE TABLE things (kind TEXT, fields TEXT);
 CREATE TABLE members (list_set INTEGER, kind INTEGER, member BLOB);
 CREATE TABLE parts (upload_id INTEGER, number INTEGER, content BLOB);
 """
-_TEXT, _DIGEST, _ROW = range(3)
+# What a member is; digests come many to a row, under their width in bytes.
+_TEXT, _ROW = 0, 1
+_DIGESTS_IN_A_ROW = 4096
 
 _Fields = dict[str, object]
 
@@ -128,7 +130,7 @@ def _fill(database: sqlite3.Connection, saved: Saved) -> None:
     numbers = {key: number for number, key in enumerate(sets)}
     lists = (_fields(each) | {"members": numbers[id(each.members)]} for each in contents.lists)
     _insert(database, "things", (("list", json.dumps(fields)) for fields in lists))
-    members = ((numbers[key], *_encode(each)) for key, kept in sets.items() for each in kept)
+    members = ((numbers[key], *coded) for key, kept in sets.items() for coded in _encode(kept))
     _insert(database, "members", members)
     audiences = (("audience", json.dumps(_fields(each))) for each in contents.audiences)
     _insert(database, "things", audiences)
@@ -147,7 +149,7 @@ def _gather(database: sqlite3.Connection) -> Saved:
     }
     sets: dict[int, set[Packed]] = {}
     for number, kind, member in database.execute("SELECT * FROM members"):
-        sets.setdefault(number, set()).add(_decode(kind, member))
+        sets.setdefault(number, set()).update(_decode(kind, member))
     lists: list[CustomerListState] = []
     for fields in _things(database, "list"):
         kept = sets.setdefault(cast("int", fields["members"]), set())
@@ -222,17 +224,27 @@ def _read_grants(database: sqlite3.Connection, kind: str) -> dict[str, Grant]:
     return read
 
 
-def _encode(packed: Packed) -> tuple[int, bytes]:
-    if isinstance(packed, bytes):
-        return _DIGEST, packed
-    if isinstance(packed, str):
-        return _TEXT, packed.encode("utf-8", "surrogatepass")
-    return _ROW, json.dumps(unpack(packed)).encode()
+def _encode(members: Iterable[Packed]) -> Iterator[tuple[int, bytes]]:
+    digests: dict[int, list[bytes]] = {}
+    for packed in members:
+        if isinstance(packed, str):
+            yield _TEXT, packed.encode("utf-8", "surrogatepass")
+        elif isinstance(packed, tuple):
+            yield _ROW, json.dumps(unpack(packed)).encode()
+        else:
+            waiting = digests.setdefault(len(packed), [])
+            waiting.append(packed)
+            if len(waiting) == _DIGESTS_IN_A_ROW:
+                yield len(packed), b"".join(waiting)
+                waiting.clear()
+    for width, waiting in digests.items():
+        yield width, b"".join(waiting)
 
 
-def _decode(kind: int, member: bytes) -> Packed:
-    if kind == _DIGEST:
-        return member
+def _decode(kind: int, coded: bytes) -> Iterator[Packed]:
     if kind == _TEXT:
-        return member.decode("utf-8", "surrogatepass")
-    return pack(tuple((name, value) for name, value in json.loads(member)))
+        yield coded.decode("utf-8", "surrogatepass")
+    elif kind == _ROW:
+        yield pack(tuple((name, value) for name, value in json.loads(coded)))
+    else:
+        yield from (coded[start : start + kind] for start in range(0, len(coded), kind))
