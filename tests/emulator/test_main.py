@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.from_thread
-import anyio.lowlevel
 import httpx
 import pytest
 
@@ -218,13 +217,13 @@ async def test_a_state_is_written_while_it_serves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When something was asked, so that a killed process loses little."""
-    monkeypatch.setattr(main_module, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(main_module, "_SAVE_SECONDS", 0.001)
     saved = anyio.Event()
     emulator = Telling(tmp_path / "state", saved)
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(main_module._keep_saving, emulator)
-            await anyio.lowlevel.checkpoint()
+            await anyio.wait_all_tasks_blocked()
             emulator.handle(Request(method="GET", path="/"))
             await saved.wait()
             tasks.cancel_scope.cancel()
