@@ -224,6 +224,7 @@ def test_a_new_rule_makes_an_audience_anew(call: Caller, clock: FakeClock) -> No
     audience = create(call)
     clock.advance(10)
     small = call.create(records="a@example.com")
+    clock.advance(10)
     path = f"{AUDIENCES}/{audience['id']}"
     changed = call("PATCH", path, {"rule": {"customer_list_id": small["id"]}})
     assert call.fields(changed)["status"] == "INITIALIZING"
@@ -299,6 +300,9 @@ def test_nothing_is_received_unless_it_is_seeded(call: Caller) -> None:
     received = call.fields(call("GET", f"{AUDIENCES}/{shared}"))
     assert (received["ad_account_id"], received["name"]) == ("550", "For 1")
     assert call("PATCH", f"{AUDIENCES}/{shared}", {"name": "Mine"}).status == 404
+    removed = call("PATCH", f"550/audiences/{shared}", {"operation_type": "REMOVE"})
+    assert removed.status == 200
+    assert ids(call, call("GET", AUDIENCES, query=query)) == []
     assert call("GET", f"{AUDIENCES}/{private}").status == 404
     assert call("GET", AUDIENCES, query="ownership_type=ALL").status == 400
 

@@ -218,6 +218,23 @@ def test_what_happens_while_an_upload_runs_comes_before_it(call: Caller, clock: 
     assert upload.list_fields()["status"] == "READY"
 
 
+def test_uploads_come_to_their_ends_in_the_order_of_their_runs(
+    call: Caller, clock: FakeClock
+) -> None:
+    """Though nobody looked in between, and whichever was created first."""
+    removing = Upload(call, operation="REMOVE")
+    adding = call.fields(call("POST", removing.uploads, {"operation": "ADD", "total_parts": 1}))
+    data = cast("dict[str, list[dict[str, object]]]", adding["s3_multipart_upload_data"])
+    made = cast("dict[str, object]", adding["customer_list_upload"])
+    put(call.emulator, str(data["file_parts"][0]["presigned_url"]), FILE)
+    removing.put(1, FILE)
+    call("POST", f"{removing.uploads}/{made['id']}/run")
+    clock.advance(1)
+    removing.run()
+    clock.advance(100)
+    assert call.emulator.members(removing.list_id) == {"first@example.com"}
+
+
 def test_every_part_has_an_address_of_its_own_which_nobody_can_guess(small: Caller) -> None:
     """One for each number; a signature for one part opens no other."""
     upload = Upload(small, parts=10)
