@@ -7,6 +7,7 @@ audience takes as long as a list to get ready is our guess; so are the sizes of 
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -284,6 +285,17 @@ class Audiences:
             "type": "audience",
             "updated_timestamp": int(audience.updated_at),
         }
+
+    def newest(self, count: int) -> list[AudienceState]:
+        """Return the newest audiences of all accounts.
+
+        Args:
+            count: How many at most.
+
+        Returns:
+            The audiences, newest first.
+        """
+        return list(islice(reversed(self._audiences.values()), count))
 
     def export(
         self,

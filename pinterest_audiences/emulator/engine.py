@@ -20,7 +20,8 @@ from pinterest_audiences.emulator.inside import Inside
 from pinterest_audiences.emulator.limits import Category, Limiter, RateLimits, Window
 from pinterest_audiences.emulator.members import Match, seeded_key
 from pinterest_audiences.emulator.messages import Answer, ApiError, Headers, Request, Response
-from pinterest_audiences.emulator.routes import IDENTIFIER, Call, Context, find_route
+from pinterest_audiences.emulator.routes import Call, Context, find_route
+from pinterest_audiences.emulator.settings import check_settings, read_accounts, read_tokens
 from pinterest_audiences.emulator.world import Contents, World
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Emulator(Inside):
         state: str | os.PathLike[str] | None = None,
     ) -> None:
         knows: Match = match_rate if match is None else match
-        _check(knows, processing_seconds, access, create_status, uploads)
+        check_settings(knows, processing_seconds, access, create_status, uploads)
         guesses = guesses or Guesses()
         clock = VirtualClock(clock)
         world = World(
@@ -136,11 +137,11 @@ class Emulator(Inside):
             seed=seed,
             match=knows,
             processing_seconds=processing_seconds,
-            ad_accounts=_accounts(ad_accounts),
+            ad_accounts=read_accounts(ad_accounts),
             guesses=guesses,
             apps=None if apps is None else dict(apps),
-            access_tokens=_tokens("access_tokens", access_tokens),
-            refresh_tokens=_tokens("refresh_tokens", refresh_tokens) or (),
+            access_tokens=read_tokens("access_tokens", access_tokens),
+            refresh_tokens=read_tokens("refresh_tokens", refresh_tokens) or (),
         )
         # One lock for everything: a blocking client, an awaiting one and a test's own thread may
         # share an emulator, and no request takes long.
@@ -161,10 +162,18 @@ class Emulator(Inside):
             self._load(self._file)
 
     def __repr__(self) -> str:
-        with self._settled() as world:
-            counted = {**world.state.counts(), "requests": self._handled}
+        counted = self.counts()
         told = ", ".join(f"{number} {what}" for what, number in counted.items())
         return f"<Emulator: {told}>"
+
+    def counts(self) -> dict[str, int]:
+        """Return how much there is of everything.
+
+        Returns:
+            Counts by the name of what is counted; `requests` are those answered.
+        """
+        with self._settled() as world:
+            return {**world.state.counts(), "requests": self._handled}
 
     def handle(self, request: Request) -> Response:
         """Answer one request. May be called from any thread.
@@ -335,38 +344,3 @@ def body_too_large() -> ApiError:
         The refusal, to be raised or handed to `Emulator.refuse`.
     """
     return ApiError(413, 413, f"The request body is larger than {MAX_BODY_BYTES:,} bytes.")
-
-
-def _check(
-    match: Match, processing_seconds: float, access: str, create_status: int, uploads: str
-) -> None:
-    if not callable(match) and not 0.0 <= match <= 1.0:
-        raise ValueError("match_rate must be between 0.0 and 1.0")
-    if not processing_seconds >= 0.0:
-        raise ValueError("processing_seconds must not be negative")
-    if access not in LIMITS_OF:
-        raise ValueError(f"access must be one of: {', '.join(LIMITS_OF)}")
-    if create_status not in (200, 201):
-        raise ValueError("create_status must be 200 or 201")
-    if uploads not in ("open", "restricted", "forbidden"):
-        raise ValueError("uploads must be one of: open, restricted, forbidden")
-
-
-def _accounts(ids: Iterable[str] | None) -> frozenset[str] | None:
-    accounts = _words("ad_accounts", ids)
-    if accounts is not None and not all(map(IDENTIFIER.fullmatch, accounts)):
-        raise ValueError("ad_accounts must be ids of 1 to 18 digits")
-    return accounts
-
-
-def _tokens(argument: str, words: Iterable[str] | None) -> frozenset[str] | None:
-    tokens = _words(argument, words)
-    if tokens is not None and not all(each.split() == [each] for each in tokens):
-        raise ValueError(f"{argument} must not be empty or hold white space")
-    return tokens
-
-
-def _words(argument: str, words: Iterable[str] | None) -> frozenset[str] | None:
-    if isinstance(words, str):
-        raise ValueError(f"{argument} must be several strings, not one")  # noqa: TRY004
-    return None if words is None else frozenset(words)

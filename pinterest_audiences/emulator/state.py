@@ -7,6 +7,7 @@ and a seed, so that the same requests always lead to the same state.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -333,6 +334,17 @@ class State:
         if self._clock() < customer_list.processed_at:
             return customer_list.settled
         return customer_list.matched
+
+    def newest(self, count: int) -> list[CustomerListState]:
+        """Return the newest lists of all accounts.
+
+        Args:
+            count: How many at most.
+
+        Returns:
+            The lists, newest first.
+        """
+        return list(islice(reversed(self._lists.values()), count))
 
     def counts(self) -> dict[str, int]:
         """Return how much there is of everything.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from hashlib import md5
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -226,6 +227,17 @@ class Uploads:
             "state": upload.status,
             "updated_time": int(updated_at),
         }
+
+    def newest(self, count: int) -> list[UploadState]:
+        """Return the newest uploads of all accounts.
+
+        Args:
+            count: How many at most.
+
+        Returns:
+            The uploads, newest first.
+        """
+        return list(islice(reversed(self._uploads.values()), count))
 
     def export(self) -> tuple[UploadState, ...]:
         """Return copies of all uploads, which nothing changes.

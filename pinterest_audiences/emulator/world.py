@@ -111,6 +111,11 @@ class World:
             access_tokens=access_tokens,
             refresh_tokens=refresh_tokens,
         )
+        self._beginning = self.export()
+
+    def clear(self) -> None:
+        """Put everything back to how it was in the beginning, before any file was read."""
+        self.take(self._beginning)
 
     def export(self) -> Contents:
         """Take everything out, and leave it there.

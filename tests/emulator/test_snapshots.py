@@ -256,6 +256,31 @@ def test_a_picture_can_be_gone_back_to_again_and_again(
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
+def test_everything_can_be_put_back_to_the_beginning(
+    new_emulator: Callable[..., Emulator], call: Caller
+) -> None:
+    """Nothing is left but what the emulator was made with, a given refresh token among it."""
+    call.emulator = new_emulator(refresh_tokens=["pinr.a"])
+    ids = fill(call)
+    world = call.emulator._world
+    assert [str(each.id) for each in world.state.newest(1)] == [ids[0]]
+    assert len(world.audiences.newest(1)) == 1
+    assert world.audiences.newest(9)[-1].id == int(ids[1])
+    assert [str(each.id) for each in world.uploads.newest(5)] == [ids[2]]
+    call.emulator.advance(hours=24 * 100)
+    assert world.tokens.refresh("1", "pinr.a", None) is None
+    world.clear()
+    assert not (world.state.newest(1) or world.audiences.newest(1) or world.uploads.newest(1))
+    assert call.emulator.counts() == {
+        "ad_accounts": 0,
+        "customer_lists": 0,
+        "members": 0,
+        "requests": 5,
+    }
+    assert world.tokens.refresh("1", "pinr.a", None) is not None
+    assert call.emulator.now() == 1_700_000_000
+
+
 def test_lists_that_were_seeded_alike_part_when_one_is_changed(call: Caller) -> None:
     """They share their members in memory, and nobody can tell."""
     one, other = call.emulator.seed_lists("549", 2, records=["a", "b"])
