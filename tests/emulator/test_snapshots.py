@@ -270,7 +270,8 @@ def test_everything_can_be_put_back_to_the_beginning(
     call.emulator.advance(hours=24 * 100)
     assert world.tokens.refresh("1", "pinr.a", None) is None
     world.clear()
-    assert not (world.state.newest(1) or world.audiences.newest(1) or world.uploads.newest(1))
+    for room in (world.state, world.audiences, world.uploads):
+        assert room.newest(1) == []
     assert call.emulator.counts() == {
         "ad_accounts": 0,
         "customer_lists": 0,
