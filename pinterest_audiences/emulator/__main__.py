@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
 from pinterest_audiences.emulator.engine import Emulator
+from pinterest_audiences.emulator.faults import Fault, read_faults
 from pinterest_audiences.emulator.server import LOOPBACK, serve
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             processing_seconds=options.processing_seconds,
             access_tokens=options.access_token,
         )
+        if options.faults is not None:
+            emulator.faults.add(*_read_faults(options.faults))
     except ValueError as error:
         parser.error(str(error))
     try:
@@ -60,6 +65,13 @@ async def _serve(emulator: Emulator, port: int) -> None:
         async with serve(emulator, port) as base_url:
             _announce(base_url)
             await anyio.sleep_forever()
+
+
+def _read_faults(path: Path) -> Sequence[Fault]:
+    try:
+        return read_faults(json.loads(path.read_bytes()))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"--faults {path}: {error}") from None
 
 
 def _announce(base_url: str) -> None:
@@ -106,6 +118,13 @@ def _parser() -> argparse.ArgumentParser:
         default=2.0,
         metavar="P",
         help="how long a list stays PROCESSING after a change (default: 2.0)",
+    )
+    parser.add_argument(
+        "--faults",
+        type=Path,
+        metavar="F",
+        help="a JSON file with a fault or a list of them, such as "
+        '[{"kind": "status", "status": 503, "operation": "customer_lists_update", "times": 2}]',
     )
     return parser
 

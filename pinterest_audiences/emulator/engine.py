@@ -7,13 +7,14 @@ import time
 from collections import deque
 from hashlib import blake2b
 from threading import Lock
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from pinterest_audiences.emulator.bookmarks import Bookmarks
+from pinterest_audiences.emulator.controls import Controls
 from pinterest_audiences.emulator.fault_effects import FaultyEngine
-from pinterest_audiences.emulator.faults import Fault, FaultKind, Faults, FaultSettings
+from pinterest_audiences.emulator.faults import Faults
 from pinterest_audiences.emulator.limits import (
     STANDARD_LIMITS,
     Category,
@@ -61,7 +62,7 @@ class JournalEntry:
     fault: str | None = None
 
 
-class Emulator:
+class Emulator(Controls):
     """Pinterest's Customer Lists API, offline: keeps its lists in memory, and nothing else.
 
     Every instance is a Pinterest of its own. The same seed and the same requests lead to the
@@ -120,8 +121,11 @@ class Emulator:
         self._tokens = _words("access_tokens", access_tokens)
         if self._tokens is not None and not all(each.split() == [each] for each in self._tokens):
             raise ValueError("access_tokens must not be empty or hold white space")
+        # One lock for everything: a blocking client, an awaiting one and a test's own thread may
+        # share an emulator, and no request takes long.
+        super().__init__(Faults(seed), Lock(), clock)
         self._state = State(
-            clock=clock,
+            clock=self.now,
             seed=seed,
             match_rate=match_rate,
             processing_seconds=processing_seconds,
@@ -130,21 +134,25 @@ class Emulator:
         self._context = Context(
             state=self._state, bookmarks=Bookmarks(seed), create_status=create_status
         )
-        self._limiter = None if rate_limits is None else Limiter(rate_limits, clock)
+        self._limiter = None if rate_limits is None else Limiter(rate_limits, self.now)
         self._rid_key = seeded_key(seed, "request id")
         self._journal: deque[JournalEntry] = deque(maxlen=_JOURNAL_ENTRIES)
         self._handled = 0
-        self._faults = Faults(seed)
-        self._faulty = FaultyEngine(self._faults, self._answer, self._stand_in, clock)
-        # One lock for everything: a blocking client, an awaiting one and a test's own thread may
-        # share an emulator, and no request takes long.
-        self._lock = Lock()
+        self._faulty = FaultyEngine(self.faults, self._answer, self._stand_in, self.now)
 
     def __repr__(self) -> str:
-        with self._lock:
-            counted = {**self._state.counts(), "requests": self._handled}
+        counted = self.counts()
         told = ", ".join(f"{number} {what}" for what, number in counted.items())
         return f"<Emulator: {told}>"
+
+    def counts(self) -> dict[str, int]:
+        """Return how much there is of everything.
+
+        Returns:
+            Counts by the name of what is counted; `requests` are those answered.
+        """
+        with self._lock:
+            return {**self._state.counts(), "requests": self._handled}
 
     def handle(self, request: Request) -> Response:
         """Answer one request. May be called from any thread.
@@ -193,33 +201,6 @@ class Emulator:
         from pinterest_audiences.emulator.transport import EmulatorTransport  # noqa: PLC0415
 
         return EmulatorTransport(self.handle, sleep=sleep)
-
-    @property
-    def faults(self) -> Faults:
-        """What waits to go wrong; a fault that is used up is gone."""
-        return self._faults
-
-    def fault(self, kind: FaultKind, /, **settings: Unpack[FaultSettings]) -> Fault:
-        """Let something go wrong from now on.
-
-        Args:
-            kind: What happens; `Fault` tells which kinds there are.
-            **settings: Whom it strikes, how often and how; the attributes of `Fault`.
-
-        Returns:
-            The fault, which is among `faults` until it is used up.
-
-        Raises:
-            ValueError: When a setting is out of its range.
-
-        Example:
-            >>> emulator = Emulator()
-            >>> emulator.fault("no_answer", operation="customer_lists_create", times=2)
-            <Fault: no_answer, customer_lists_create, 2 times>
-        """
-        fault = Fault(kind, **settings)
-        self._faults.add(fault)
-        return fault
 
     @property
     def requests(self) -> tuple[JournalEntry, ...]:
@@ -317,6 +298,22 @@ class Emulator:
     def _stand_in(self, request: Request, answer: Answer) -> Response:
         route, _ = find_route(request.method, request.path)
         return self._finish(request.method, request.path, route.category, answer, ())
+
+    def _forget(self) -> None:
+        self._faulty.clear()
+        self._state.clear()
+        if self._limiter is not None:
+            self._limiter.clear()
+        self._journal.clear()
+        self._handled, self._offset = 0, 0.0
+
+    def _show_all(self, count: int) -> dict[str, list[dict[str, object]]]:
+        return {
+            "customer_lists": list(map(self._state.show, self._state.newest(count))),
+            "audiences": [],
+            "uploads": [],
+            "budgets": [] if self._limiter is None else self._limiter.show()[:count],
+        }
 
     def _find(self, customer_list_id: str) -> CustomerListState:
         found = self._state.find(customer_list_id)

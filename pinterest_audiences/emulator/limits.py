@@ -146,6 +146,36 @@ class Limiter:
             ),
         )
 
+    def clear(self) -> None:
+        """Forget what was spent."""
+        self._windows.clear()
+
+    def show(self) -> list[dict[str, object]]:
+        """Return the budgets that are being spent now; tokens are numbered, not told.
+
+        Returns:
+            An object for each token and budget.
+        """
+        now = self._clock()
+        policies = dict(self._limits.policies("ads_read")) | dict(
+            self._limits.policies("ads_write")
+        )
+        numbers: dict[str, int] = {}
+        shown: list[dict[str, object]] = []
+        for (token, name), window in self._windows.items():
+            number = numbers.setdefault(token, len(numbers) + 1)
+            if window.is_open(now):
+                shown.append(
+                    {
+                        "token": number,
+                        "budget": name,
+                        "used": window.used,
+                        "quota": policies[name].quota,
+                        "resets_in": math.ceil(window.closes - now),
+                    }
+                )
+        return shown
+
     def _window(self, key: tuple[str, str], policy: RatePolicy, now: float) -> _Window:
         window = self._windows.get(key)
         if window is None or not window.is_open(now):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -343,6 +344,22 @@ class State:
             "type": "customerlist",
             "updated_time": int(customer_list.updated_at),
         }
+
+    def newest(self, count: int) -> list[CustomerListState]:
+        """Return the newest lists of all accounts.
+
+        Args:
+            count: How many at most.
+
+        Returns:
+            The lists, newest first.
+        """
+        return list(islice(reversed(self._lists.values()), count))
+
+    def clear(self) -> None:
+        """Forget all lists."""
+        self._lists.clear()
+        self._shelves.clear()
 
     def counts(self) -> dict[str, int]:
         """Return how much there is of everything.
