@@ -67,7 +67,7 @@ def tests(session: nox.Session) -> None:
     """The suite on every interpreter that is there; on the oldest with branch coverage."""
     session.install("-e", ".", *group("test"))
     if session.python == MEASURED:
-        session.install(*group("records-test"))
+        session.install(*group("records-test"), *group("emulator-test"))
     if session.python != MEASURED or session.posargs:
         session.run("python", "-m", "pytest", *session.posargs)
         return

@@ -237,6 +237,7 @@ def _respond(
 _FILES: Mapping[str, Mapping[str, Door]] = {
     "/": {"GET": _page},
     "/v5/openapi.json": {"GET": _description},
+    "/favicon.ico": {},  # a browser asks for it by itself, which is no request of the API
 }
 _DOORS: Mapping[str, Mapping[str, Door]] = {
     "health": {"GET": _health},
