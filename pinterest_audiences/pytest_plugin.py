@@ -15,12 +15,12 @@ Whoever needs an emulator with other settings marks the test:
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from anyio.from_thread import BlockingPortal
 
@@ -72,11 +72,10 @@ def pinterest_client(
     """A blocking client on the emulator of this test."""
     from pinterest_audiences.blocking import Client  # noqa: PLC0415
 
-    tokens = _settings(request).get("access_tokens") or (_TOKEN,)
+    tokens = cast("Iterable[str]", _settings(request).get("access_tokens") or (_TOKEN,))
     clock = _clock_of(pinterest_emulator)
     transport = pinterest_emulator.transport(sleep=clock.sleep)
-    token = next(iter(tokens))  # type: ignore[call-overload]  # Emulator took them
-    with Client(token, transport=transport, clock=clock) as client:
+    with Client(next(iter(tokens)), transport=transport, clock=clock) as client:
         yield client
 
 
