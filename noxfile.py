@@ -119,7 +119,15 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Each figure against a floor measured in the same run; not part of the checks."""
-    session.install("-e", ".[arrow]", "trio>=0.26")
+    session.install("-e", ".[arrow]", "trio>=0.26", "pytest>=8.2")
     with session.chdir("benchmarks"):
         session.run("python", "client.py")
         session.run("python", "records.py", *session.posargs)
+        session.run("python", "emulator.py")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """100,000 broken requests over sockets; not part of the checks, because it takes minutes."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "benchmarks/fuzz.py", *session.posargs)
