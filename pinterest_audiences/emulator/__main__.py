@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 from contextlib import suppress
@@ -13,6 +14,7 @@ import anyio
 import anyio.to_thread
 
 from pinterest_audiences.emulator.engine import Emulator
+from pinterest_audiences.emulator.faults import Fault, read_faults
 from pinterest_audiences.emulator.server import LOOPBACK, serve
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             access=options.access,
             state=options.state,
         )
+        if options.faults is not None:
+            emulator.faults.add(*_read_faults(options.faults))
         # A state that cannot be kept is found out now, not at the end.
         if options.state is not None and not Path(options.state).exists():
             emulator.save()
@@ -104,6 +108,13 @@ def _save(emulator: Emulator) -> bool:
     return True
 
 
+def _read_faults(path: Path) -> Sequence[Fault]:
+    try:
+        return read_faults(json.loads(path.read_bytes()))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"--faults {path}: {error}") from None
+
+
 def _announce(base_url: str) -> None:
     sys.stdout.write(f"{base_url}\n")
     sys.stdout.flush()
@@ -153,6 +164,13 @@ def _parser() -> argparse.ArgumentParser:
         default=2.0,
         metavar="P",
         help="how long a list stays PROCESSING after a change (default: 2.0)",
+    )
+    parser.add_argument(
+        "--faults",
+        type=Path,
+        metavar="F",
+        help="a JSON file with a fault or a list of them, such as "
+        '[{"kind": "status", "status": 503, "operation": "customer_lists_update", "times": 2}]',
     )
     _add_logins(parser)
     return parser

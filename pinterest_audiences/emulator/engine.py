@@ -8,17 +8,17 @@ from collections import deque
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from pinterest_audiences.emulator.access import LIMITS_OF, Access, admit
 from pinterest_audiences.emulator.bookmarks import Bookmarks
 from pinterest_audiences.emulator.clock import VirtualClock
+from pinterest_audiences.emulator.controls import Controls
 from pinterest_audiences.emulator.fault_effects import FaultyEngine
-from pinterest_audiences.emulator.faults import Fault, FaultKind, Faults, FaultSettings
+from pinterest_audiences.emulator.faults import Faults
 from pinterest_audiences.emulator.guesses import Guesses
-from pinterest_audiences.emulator.inside import Inside
 from pinterest_audiences.emulator.limits import Category, Limiter, RateLimits, Window
 from pinterest_audiences.emulator.members import Match, seeded_key
 from pinterest_audiences.emulator.messages import Answer, ApiError, Headers, Request, Response
@@ -68,7 +68,7 @@ class Snapshot:
     handled: int
 
 
-class Emulator(Inside):
+class Emulator(Controls):
     """Pinterest's audience API, offline: customer lists, audiences, uploads and tokens.
 
     Every instance is a Pinterest of its own, in memory. The same seed and the same requests lead
@@ -150,7 +150,7 @@ class Emulator(Inside):
         )
         # One lock for everything: a blocking client, an awaiting one and a test's own thread may
         # share an emulator, and no request takes long.
-        super().__init__(world, Lock())
+        super().__init__(world, Faults(seed), Lock())
         self._context = Context(
             world=world, bookmarks=Bookmarks(seed), create_status=create_status, uploads=uploads
         )
@@ -160,8 +160,7 @@ class Emulator(Inside):
         self._rid_key = seeded_key(seed, "request id")
         self._journal: deque[JournalEntry] = deque(maxlen=_JOURNAL_ENTRIES)
         self._handled = 0
-        self._faults = Faults(seed)
-        self._faulty = FaultyEngine(self._faults, self._answer, self._stand_in, clock)
+        self._faulty = FaultyEngine(self.faults, self._answer, self._stand_in, clock)
         self._seed = seed
         self._match_rate = None if callable(knows) else knows
         self._file = None if state is None else Path(state)
@@ -229,33 +228,6 @@ class Emulator(Inside):
         from pinterest_audiences.emulator.transport import EmulatorTransport  # noqa: PLC0415
 
         return EmulatorTransport(self.handle, sleep=sleep)
-
-    @property
-    def faults(self) -> Faults:
-        """What waits to go wrong; a fault that is used up is gone."""
-        return self._faults
-
-    def fault(self, kind: FaultKind, /, **settings: Unpack[FaultSettings]) -> Fault:
-        """Let something go wrong from now on.
-
-        Args:
-            kind: What happens; `Fault` tells which kinds there are.
-            **settings: Whom it strikes, how often and how; the attributes of `Fault`.
-
-        Returns:
-            The fault, which is among `faults` until it is used up.
-
-        Raises:
-            ValueError: When a setting is out of its range.
-
-        Example:
-            >>> emulator = Emulator()
-            >>> emulator.fault("no_answer", operation="customer_lists_create", times=2)
-            <Fault: no_answer, customer_lists_create, 2 times>
-        """
-        fault = Fault(kind, **settings)
-        self._faults.add(fault)
-        return fault
 
     @property
     def requests(self) -> tuple[JournalEntry, ...]:
@@ -348,6 +320,16 @@ class Emulator(Inside):
     def _stand_in(self, request: Request, answer: Answer) -> Response:
         route, _ = find_route(request.method, request.path)
         return self._finish(request.method, request.path, route.category, answer, ())
+
+    def _forget(self) -> None:
+        self._faulty.clear()
+        if self._limiter is not None:
+            self._limiter.clear()
+        self._journal.clear()
+        self._handled = 0
+
+    def _show_budgets(self) -> list[dict[str, object]]:
+        return [] if self._limiter is None else self._limiter.show()
 
     def _load(self, path: Path) -> None:
         from pinterest_audiences.emulator import storage  # noqa: PLC0415

@@ -7,12 +7,13 @@ time (`break_off`, `delay`) is written on the answer, and the door does it.
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
 
-from pinterest_audiences.emulator.messages import Answer, BreakOff, Headers, Request, Response
+from pinterest_audiences.emulator.messages import Answer, BreakOff, Request, Response
 from pinterest_audiences.emulator.operations import OPERATIONS
 from pinterest_audiences.emulator.routes import find_route
 
@@ -83,6 +84,11 @@ class FaultyEngine:
         self._faults.settle(standing, struck=spoilt.fault is not None)
         return spoilt
 
+    def clear(self) -> None:
+        """Forget all faults, and the bookmarks of empty pages."""
+        self._faults.clear()
+        self._held_back.clear()
+
     def _spoil(self, fault: Fault, request: Request) -> Response:
         if fault.kind in _INSTEAD:
             whole = self._instead(fault, request)
@@ -128,7 +134,8 @@ class FaultyEngine:
                 return whole
             case _:
                 pass
-        if whole.status >= 300:  # noqa: PLR2004 - a refusal has no fields to play with
+        # A refusal has no fields to play with, nor has what is no JSON.
+        if whole.status >= HTTPStatus.MULTIPLE_CHOICES or not _is_json(whole):
             return None
         payload = cast("Json", json.loads(whole.body))
         changed = self._change(fault, request, payload)
@@ -191,6 +198,10 @@ def _operation(request: Request) -> str | None:
     return OPERATIONS.get((route.method, route.template))
 
 
+def _is_json(response: Response) -> bool:
+    return bool(response.body) and response.header("content-type") == "application/json"
+
+
 def _objects(node: object) -> Iterator[Json]:
     """Walk over all JSON objects, the outer ones first."""
     if isinstance(node, dict):
@@ -203,10 +214,8 @@ def _objects(node: object) -> Iterator[Json]:
 
 
 def _with_header(response: Response, name: str, value: str) -> Response:
-    headers: Headers = tuple(
-        (each, value if each == name else old) for each, old in response.headers
-    )
-    return attrs.evolve(response, headers=headers)
+    others = tuple(pair for pair in response.headers if pair[0] != name)
+    return attrs.evolve(response, headers=((name, value), *others))
 
 
 def _with_body(response: Response, body: bytes, content_type: str | None = None) -> Response:

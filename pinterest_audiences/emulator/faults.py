@@ -264,7 +264,8 @@ class Faults:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self._random = random.Random(f"faults:{seed}")  # noqa: S311 - to be repeatable
+        self._seed = f"faults:{seed}"
+        self._random = random.Random(self._seed)  # noqa: S311 - to be repeatable
         self._standing: list[Standing] = []
         self._lock = Lock()
 
@@ -285,9 +286,10 @@ class Faults:
             self._standing += [Standing(fault) for fault in faults]
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Forget all faults, and begin anew with chance."""
         with self._lock:
             self._standing.clear()
+            self._random.seed(self._seed)
 
     def show(self) -> list[dict[str, object]]:
         """Return the faults as JSON has them, and how often each has struck.

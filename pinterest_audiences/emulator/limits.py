@@ -8,7 +8,7 @@ is refused costs nothing, which is a guess too.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import attrs
 
@@ -192,6 +192,36 @@ class Limiter:
                 ("x-ratelimit-reset", str(math.ceil(wait))),
             ),
         )
+
+    def clear(self) -> None:
+        """Forget what was spent."""
+        self._windows.clear()
+
+    def show(self) -> list[dict[str, object]]:
+        """Return the budgets that are being spent now; tokens are numbered, not told.
+
+        Returns:
+            An object for each token and budget.
+        """
+        now = self._clock()
+        policies: dict[str, RatePolicy] = {}
+        for category in get_args(Category):
+            policies.update(self._limits.policies(category))
+        numbers: dict[str, int] = {}
+        shown: list[dict[str, object]] = []
+        for (token, name), window in self._windows.items():
+            number = numbers.setdefault(token, len(numbers) + 1)
+            if window.is_open(now):
+                shown.append(
+                    {
+                        "token": number,
+                        "budget": name,
+                        "used": window.used,
+                        "quota": policies[name].quota,
+                        "resets_in": math.ceil(window.closes - now),
+                    }
+                )
+        return shown
 
     def _window(self, key: tuple[str, str], policy: RatePolicy, now: float) -> Window:
         window = self._windows.get(key)

@@ -114,6 +114,44 @@ def test_its_answers_are_those_of_an_emulator_with_the_same_settings() -> None:
             assert answers[0][2].get("status") == (None if token == "none" else "READY")
 
 
+def test_faults_of_a_file_wait_from_the_beginning(tmp_path: Path) -> None:
+    """In their order, and then no more."""
+    file = tmp_path / "faults.json"
+    file.write_text('[{"kind": "status", "status": 503}, {"kind": "no_answer"}]')
+    with (
+        running("--port", "0", "--faults", str(file)) as process,
+        httpx.Client(headers=TOKEN) as client,
+    ):
+        url = f"{base_url_of(process)}/ad_accounts/549/customer_lists"
+        assert client.get(url).status_code == 503
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get(url)
+        assert client.get(url).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        (None, "No such file"),
+        ("[", "Expecting value"),
+        ('[{"kind": "html"}, {"kind": "flood"}]', "fault 2: kind must be one of"),
+    ],
+)
+def test_a_file_without_faults_is_a_usage_error(
+    tmp_path: Path, written: str | None, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said with its name, before anything is served."""
+    file = tmp_path / "faults.json"
+    if written is not None:
+        file.write_text(written)
+    with pytest.raises(SystemExit) as exit_:
+        main(["--port", "0", "--faults", str(file)])
+    assert exit_.value.code == 2
+    said = capsys.readouterr().err
+    assert f"--faults {file}: " in said
+    assert complaint in said
+
+
 def test_a_port_in_use_is_said_in_one_line() -> None:
     """On standard error, with what to do, and status 1."""
     with running("--port", "0") as first:
