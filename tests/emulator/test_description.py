@@ -91,6 +91,7 @@ def test_every_operation_that_is_served_is_described_and_named_alike() -> None:
     """Faults, clients and the description call it the same."""
     names = {str(each["operationId"]).replace("/", "_") for each in OURS.values()}
     assert set(OPERATION_NAMES) - names == {"customer_list_uploads_put", "oauth_authorize"}
+    assert set(OPERATIONS) == {(route.method, route.template) for route in ROUTES}
     for route in ROUTES:
         name = OPERATIONS[route.method, route.template]
         if name in names:
