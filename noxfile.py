@@ -67,7 +67,7 @@ def tests(session: nox.Session) -> None:
     """The suite on every interpreter that is there; on the oldest with branch coverage."""
     session.install("-e", ".", *group("test"))
     if session.python == MEASURED:
-        session.install(*group("records-test"))
+        session.install(*group("records-test"), *group("emulator-test"))
     if session.python != MEASURED or session.posargs:
         session.run("python", "-m", "pytest", *session.posargs)
         return
@@ -119,8 +119,16 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Each figure against a floor measured in the same run; not part of the checks."""
-    session.install("-e", ".[arrow]", "trio>=0.26", "duckdb>=1.1")
+    session.install("-e", ".[arrow]", "trio>=0.26", "duckdb>=1.1", "pytest>=8.2")
     with session.chdir("benchmarks"):
         session.run("python", "client.py")
         session.run("python", "records.py", *session.posargs)
         session.run("python", "jobs.py", *session.posargs)
+        session.run("python", "emulator.py")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """100,000 broken requests over sockets; not part of the checks, because it takes minutes."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "benchmarks/fuzz.py", *session.posargs)
