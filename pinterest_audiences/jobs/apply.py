@@ -24,6 +24,7 @@ from pinterest_audiences.jobs.desk import Desk, in_thread
 from pinterest_audiences.jobs.errors import JobInterruptedError
 from pinterest_audiences.jobs.events import JobEvent, JobEventKind, OnEvent
 from pinterest_audiences.jobs.figures import report, totals
+from pinterest_audiences.jobs.multipart import deliver_in_parts
 from pinterest_audiences.jobs.patience import Patience, may_pass, too_large
 from pinterest_audiences.jobs.rows import BatchRow, JobRow, ListRow, Receipt
 from pinterest_audiences.jobs.state import State
@@ -110,6 +111,8 @@ class Delivery:
         while batch is not None and self.row.customer_list_id is None:
             batch = await creation.create_with(self, batch)
         if batch is None:
+            return
+        if self.job.plan.get("via") == "multipart" and await deliver_in_parts(self, batch):
             return
         body: Batch | None
         batch, body = await self._marked(batch)

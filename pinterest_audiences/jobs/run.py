@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from pinterest_audiences.jobs.state import State
     from pinterest_audiences.models import JSON, OperationType
 
-__all__ = ["Wanted", "Work", "apply", "mirror", "plan_mirror", "resume", "status", "upload"]
+__all__ = [
+    "Wanted",
+    "Work",
+    "apply",
+    "check_via",
+    "mirror",
+    "plan_mirror",
+    "resume",
+    "status",
+    "upload",
+]
 
 logger = logging.getLogger("pinterest_audiences")
 
@@ -96,14 +106,27 @@ class Work:
         return report
 
 
+def check_via(via: object) -> None:
+    """Refuse a way that there is not.
+
+    Raises:
+        ConfigurationError: It is none of the two.
+    """
+    if via not in ("calls", "multipart"):
+        raise ConfigurationError("via: 'calls' or 'multipart' is needed")
+
+
 async def upload(
-    work: Work, wanted: Wanted, source: SourceKeys, operation: OperationType
+    work: Work, wanted: Wanted, source: SourceKeys, operation: OperationType, via: str
 ) -> JobReport:
     """Add, or remove, every record of a source that has been read.
 
     Raises:
         GuardError: There is no list to remove from.
+        ConfigurationError: Rows cannot be sent as a file.
     """
+    if via == "multipart" and "row" in source.spools:
+        raise ConfigurationError("via: rows cannot be sent as a file; use 'calls'")
     async with _locked(work, wanted) as task:
         row = await task.finish_earlier()
         if operation == "REMOVE" and row.customer_list_id is None:
@@ -112,7 +135,7 @@ async def upload(
         counts = await in_thread(plan_all, task.state, row, job_key, source, str(operation))
         if not counts.batches:
             task.findings.append("the source has no records; nothing was sent")
-        decided = task.decided(row, wanted, source)
+        decided = {**task.decided(row, wanted, source), "via": via}
         await in_thread(task.state.finish_draft, job_key, "running", decided)
         return await task.deliver(job_key)
 
