@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from os import PathLike
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from pinterest_audiences.models import JSON, OperationType
 
 __all__ = ["Wanted", "Work", "apply", "mirror", "plan_mirror", "resume", "status", "upload"]
-
-logger = logging.getLogger("pinterest_audiences")
 
 StatePath = str | PathLike[str] | None
 
@@ -242,10 +239,8 @@ async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
         target = await find_target(
             work.desk, state, str(wanted.ad_account_id), wanted.customer_list_id, wanted.name
         )
-        with state.locked(target.row) as died:
+        with state.locked(target.row):
             task = _Task(work, state, target.row.key)
-            if died is not None:
-                logger.warning("%s: process %d died while it worked on it", target.row, died)
             if (await task.row()).version == target.row.version:
                 task.findings += await in_thread(_drift, state, target)
             yield task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Generator, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pinterest_audiences.models import JSON, CustomerList
 
 __all__ = ["State"]
+
+logger = logging.getLogger("pinterest_audiences")
 
 Origin = Literal["created", "foreign", "adopted"]
 
@@ -57,10 +60,12 @@ class State:
         self.database.close()
 
     @contextmanager
-    def locked(self, row: ListRow) -> Generator[int | None, None, None]:
-        """Hold the lock of a list; yields the process that died while it held it, if one did."""
+    def locked(self, row: ListRow) -> Generator[None, None, None]:
+        """Hold the lock of a list; tells in the log of a process that died while it held it."""
         with list_lock(self.path, row.key, str(row)) as died:
-            yield died
+            if died is not None:
+                logger.warning("%s: process %d died while it worked on it", row, died)
+            yield
 
     def lists(self, ad_account_id: str | None = None) -> list[ListRow]:
         """Return the lists of the service, or of one account, oldest first."""
