@@ -119,7 +119,8 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Each figure against a floor measured in the same run; not part of the checks."""
-    session.install("-e", ".[arrow]", "trio>=0.26")
+    session.install("-e", ".[arrow]", "trio>=0.26", "duckdb>=1.1")
     with session.chdir("benchmarks"):
         session.run("python", "client.py")
         session.run("python", "records.py", *session.posargs)
+        session.run("python", "jobs.py", *session.posargs)

@@ -12,7 +12,42 @@ from pinterest_audiences._version import __version__
 
 if TYPE_CHECKING:
     from pinterest_audiences._wire.clock import Clock
-    from pinterest_audiences.auth import CallableToken, StaticToken, Token, TokenSource
+    from pinterest_audiences.auth.credentials import (
+        AppCredentials,
+        GrantType,
+        OAuthToken,
+        TokenSet,
+        TokenTypeHint,
+    )
+    from pinterest_audiences.auth.environment import (
+        token_from_environment,
+    )
+    from pinterest_audiences.auth.files import (
+        FileTokenStore,
+    )
+    from pinterest_audiences.auth.keyring import (
+        KeyringTokenStore,
+    )
+    from pinterest_audiences.auth.login import (
+        authorization_url,
+        login,
+        read_redirect,
+    )
+    from pinterest_audiences.auth.refreshing import (
+        RefreshingToken,
+    )
+    from pinterest_audiences.auth.stores import (
+        LockedTokens,
+        MemoryTokenStore,
+        TokenStore,
+    )
+    from pinterest_audiences.auth.tokens import (
+        CallableToken,
+        NoToken,
+        StaticToken,
+        Token,
+        TokenSource,
+    )
     from pinterest_audiences.blocking import Client
     from pinterest_audiences.client import AsyncClient
     from pinterest_audiences.errors import (
@@ -24,6 +59,7 @@ if TYPE_CHECKING:
         ConfigurationError,
         ConflictError,
         DecodeError,
+        LoginError,
         NotFoundError,
         PaginationError,
         PermissionDeniedError,
@@ -34,6 +70,7 @@ if TYPE_CHECKING:
         ServerError,
         SourceError,
         TokenRefreshError,
+        TokenStoreError,
         TooManyRejectsError,
         TransportError,
         WrongEventLoopError,
@@ -51,13 +88,25 @@ if TYPE_CHECKING:
     from pinterest_audiences.jobs.report import ForgetReceipt, ForgottenIn, JobReport, ListStatus
     from pinterest_audiences.models import (
         JSON,
+        Audience,
+        AudienceOperationType,
+        AudienceStatus,
+        AudienceType,
+        CreatedUpload,
         CustomerList,
         CustomerListStatus,
+        CustomerListUpload,
+        ErrorCount,
         OpenEnum,
         OperationType,
         Order,
+        OwnershipType,
         Page,
+        RecordCounts,
         RecordRow,
+        S3FilePart,
+        S3MultipartUploadData,
+        UploadState,
         UserListType,
     )
     from pinterest_audiences.pagination import (
@@ -76,14 +125,24 @@ if TYPE_CHECKING:
     from pinterest_audiences.records.reasons import RejectReason
     from pinterest_audiences.records.report import Finding, FindingKind, PreparationReport
     from pinterest_audiences.records.sources import Source, open_source
+    from pinterest_audiences.upload_errors import (
+        UploadError,
+        UploadsUnavailableError,
+        UploadTimeoutError,
+    )
 
 __all__ = [
     "JSON",
     "APIError",
+    "AppCredentials",
     "AsyncClient",
     "AsyncItems",
     "AsyncPager",
     "AsyncPages",
+    "Audience",
+    "AudienceOperationType",
+    "AudienceStatus",
+    "AudienceType",
     "AuthenticationError",
     "BadRequestError",
     "Batch",
@@ -95,14 +154,19 @@ __all__ = [
     "Clock",
     "ConfigurationError",
     "ConflictError",
+    "CreatedUpload",
     "CustomerList",
     "CustomerListStatus",
+    "CustomerListUpload",
     "DecodeError",
+    "ErrorCount",
+    "FileTokenStore",
     "Finding",
     "FindingKind",
     "Forecast",
     "ForgetReceipt",
     "ForgottenIn",
+    "GrantType",
     "GuardError",
     "HashAlgorithm",
     "IdentifierKind",
@@ -111,12 +175,19 @@ __all__ = [
     "JobEventKind",
     "JobInterruptedError",
     "JobReport",
+    "KeyringTokenStore",
     "ListBusyError",
     "ListStatus",
+    "LockedTokens",
+    "LoginError",
+    "MemoryTokenStore",
+    "NoToken",
     "NotFoundError",
+    "OAuthToken",
     "OpenEnum",
     "OperationType",
     "Order",
+    "OwnershipType",
     "Page",
     "Pager",
     "Pages",
@@ -128,10 +199,14 @@ __all__ = [
     "Preparation",
     "PreparationReport",
     "RateLimitError",
+    "RecordCounts",
     "RecordError",
     "RecordRow",
+    "RefreshingToken",
     "RejectReason",
     "RequestTimeoutError",
+    "S3FilePart",
+    "S3MultipartUploadData",
     "ServerError",
     "Source",
     "SourceError",
@@ -139,23 +214,42 @@ __all__ = [
     "StaticToken",
     "Token",
     "TokenRefreshError",
+    "TokenSet",
     "TokenSource",
+    "TokenStore",
+    "TokenStoreError",
+    "TokenTypeHint",
     "TooManyRejectsError",
     "TransportError",
+    "UploadError",
+    "UploadState",
+    "UploadTimeoutError",
+    "UploadsUnavailableError",
     "UserListType",
     "WaitTimeoutError",
     "WrongEventLoopError",
     "__version__",
+    "authorization_url",
     "forecast",
+    "login",
     "make_batches",
     "open_source",
     "prepare",
     "prepare_rows",
+    "read_redirect",
+    "token_from_environment",
 ]
 
 _HOMES = {
     "_wire.clock": ("Clock",),
-    "auth": ("CallableToken", "StaticToken", "Token", "TokenSource"),
+    "auth.credentials": ("AppCredentials", "GrantType", "OAuthToken", "TokenSet", "TokenTypeHint"),
+    "auth.environment": ("token_from_environment",),
+    "auth.files": ("FileTokenStore",),
+    "auth.keyring": ("KeyringTokenStore",),
+    "auth.login": ("authorization_url", "login", "read_redirect"),
+    "auth.refreshing": ("RefreshingToken",),
+    "auth.stores": ("LockedTokens", "MemoryTokenStore", "TokenStore"),
+    "auth.tokens": ("CallableToken", "NoToken", "StaticToken", "Token", "TokenSource"),
     "blocking": ("Client",),
     "client": ("AsyncClient",),
     "jobs.errors": (
@@ -171,13 +265,25 @@ _HOMES = {
     "jobs.report": ("ForgetReceipt", "ForgottenIn", "JobReport", "ListStatus"),
     "models": (
         "JSON",
+        "Audience",
+        "AudienceOperationType",
+        "AudienceStatus",
+        "AudienceType",
+        "CreatedUpload",
         "CustomerList",
         "CustomerListStatus",
+        "CustomerListUpload",
+        "ErrorCount",
         "OpenEnum",
         "OperationType",
         "Order",
+        "OwnershipType",
         "Page",
+        "RecordCounts",
         "RecordRow",
+        "S3FilePart",
+        "S3MultipartUploadData",
+        "UploadState",
         "UserListType",
     ),
     "pagination": ("AsyncItems", "AsyncPager", "AsyncPages", "Items", "Pager", "Pages"),
@@ -189,6 +295,7 @@ _HOMES = {
     "records.reasons": ("RejectReason",),
     "records.report": ("Finding", "FindingKind", "PreparationReport"),
     "records.sources": ("Source", "open_source"),
+    "upload_errors": ("UploadError", "UploadTimeoutError", "UploadsUnavailableError"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -10,8 +10,11 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pinterest_audiences._methods.audiences import Audiences
 from pinterest_audiences._methods.blocking_jobs import Jobs
 from pinterest_audiences._methods.customer_lists import CustomerLists
+from pinterest_audiences._methods.oauth import OAuth
+from pinterest_audiences._methods.uploads import Uploads
 from pinterest_audiences._wire.portal import Portal
 from pinterest_audiences.client import AsyncClient
 
@@ -19,13 +22,13 @@ if TYPE_CHECKING:
     import httpx
 
     from pinterest_audiences._wire.clock import Clock
-    from pinterest_audiences.auth import TokenSource
+    from pinterest_audiences.auth.tokens import TokenSource
 
 __all__ = ["Client"]
 
 
-class Client(CustomerLists, Jobs):
-    """Pinterest's customer lists for scripts: the methods of :class:`AsyncClient`, blocking.
+class Client(CustomerLists, Uploads, Audiences, OAuth, Jobs):
+    """Pinterest's customer lists and audiences for scripts: :class:`AsyncClient`, blocking.
 
     It works inside a running event loop and in notebooks too (and blocks them meanwhile), and any
     number of threads may share one. Its own event loop runs in a daemon thread, from the first
@@ -34,8 +37,8 @@ class Client(CustomerLists, Jobs):
     ``fork()`` the child process needs a client of its own.
 
     Args:
-        access_token: As for :class:`AsyncClient`, like all arguments here. Without it,
-            ``PINTEREST_ACCESS_TOKEN``.
+        access_token: As for :class:`AsyncClient`, like all arguments here. Without it, what
+            :func:`token_from_environment` finds.
         base_url: Without it, ``PINTEREST_API_URI``, then Pinterest's own.
         timeout: Seconds for each attempt to connect (5 at most), write and read.
         max_retries: How often a call is sent again after the first time.

@@ -6,26 +6,31 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pinterest_audiences._methods.audiences import AsyncAudiences
 from pinterest_audiences._methods.jobs import AsyncJobs
+from pinterest_audiences._methods.oauth import AsyncOAuth
+from pinterest_audiences._methods.uploads import AsyncUploads
 from pinterest_audiences._wire import settings
 from pinterest_audiences._wire.clock import Clock
 from pinterest_audiences._wire.retry import RetryPolicy
 from pinterest_audiences._wire.session import Session
+from pinterest_audiences._wire.storage import Storage
+from pinterest_audiences.auth.sources import token_source
 
 if TYPE_CHECKING:
     import httpx
 
-    from pinterest_audiences.auth import TokenSource
+    from pinterest_audiences.auth.tokens import TokenSource
 
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncJobs):
-    """Pinterest's customer lists, awaited. Runs on asyncio and on trio.
+class AsyncClient(AsyncJobs, AsyncUploads, AsyncAudiences, AsyncOAuth):
+    """Pinterest's customer lists and audiences, awaited. Runs on asyncio and on trio.
 
     Args:
         access_token: An access token, a function that returns one (or an awaitable of one), or a
-            :class:`TokenSource`. Without it, ``PINTEREST_ACCESS_TOKEN``.
+            :class:`TokenSource`. Without it, what :func:`token_from_environment` finds.
         base_url: Where the API is; plain http for loopback hosts only. Without it,
             ``PINTEREST_API_URI``, then ``https://api.pinterest.com/v5``.
         timeout: Seconds for each attempt to connect (5 at most), write, and read between two
@@ -65,16 +70,25 @@ class AsyncClient(AsyncJobs):
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
+        policy = RetryPolicy(
+            max_retries=settings.whole_number("max_retries", max_retries, 0, 100),
+            max_wait=settings.number("max_wait", max_wait, above=0.0),
+        )
+        self._clock = clock or Clock()
         self._session = Session(
             base_url=settings.base_url(base_url),
-            tokens=settings.token_source(access_token),
+            tokens=token_source(access_token, base_url, own_transport=transport is not None),
             timeout=settings.timeout(timeout),
-            policy=RetryPolicy(
-                max_retries=settings.whole_number("max_retries", max_retries, 0, 100),
-                max_wait=settings.number("max_wait", max_wait, above=0.0),
-            ),
+            policy=policy,
             transport=transport,
-            clock=clock or Clock(),
+            clock=self._clock,
+        )
+        self._storage = Storage(
+            check_usable=self._session.check_usable,
+            timeout=timeout,
+            policy=policy,
+            transport=transport,
+            clock=self._clock,
         )
 
     async def __aenter__(self) -> Self:
@@ -96,3 +110,4 @@ class AsyncClient(AsyncJobs):
             WrongEventLoopError: The client was used in another event loop.
         """
         await self._session.aclose()
+        await self._storage.aclose()

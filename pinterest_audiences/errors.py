@@ -6,6 +6,8 @@ Every exception of this package is a :class:`PinterestAudiencesError`::
     ├── ConfigurationError (ValueError)    an argument or setting that cannot work
     ├── RecordError (ValueError)           a record that must not be sent; says which, never what
     ├── SourceError (ValueError)           a source that cannot be read to its end; says where
+    ├── TokenStoreError                    stored tokens that cannot be read or written
+    ├── LoginError                         a login that did not come to its end
     ├── TooManyRejectsError (ValueError)   more rows were rejected than the caller allows
     ├── ClientClosedError (RuntimeError)   the client was used after it was closed
     ├── WrongEventLoopError (RuntimeError) the client was used in a second event loop or process
@@ -23,6 +25,8 @@ Every exception of this package is a :class:`PinterestAudiencesError`::
         │   └── ServerError                5xx
         ├── DecodeError                    the answer is not what the API describes
         └── PaginationError                the pages do not come to an end
+
+Uploads in parts have a few of their own, in :mod:`pinterest_audiences.upload_errors`.
 
 Their texts are one line, say what to do next where that is known, and hold no record and no
 token: what Pinterest answers is cleaned before it is kept. All of them can be pickled and copied.
@@ -45,6 +49,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DecodeError",
+    "LoginError",
     "NotFoundError",
     "PaginationError",
     "PermissionDeniedError",
@@ -55,6 +60,7 @@ __all__ = [
     "ServerError",
     "SourceError",
     "TokenRefreshError",
+    "TokenStoreError",
     "TooManyRejectsError",
     "TransportError",
     "WrongEventLoopError",
@@ -121,6 +127,14 @@ class SourceError(PinterestAudiencesError, ValueError):
         self.reason = reason
         self.row = row
         self.offset = offset
+
+
+class TokenStoreError(PinterestAudiencesError):
+    """Stored tokens that cannot be read or written; says where, and what to do."""
+
+
+class LoginError(PinterestAudiencesError):
+    """A login that did not come to its end: refused, not answered, or answered by a stranger."""
 
 
 class TooManyRejectsError(PinterestAudiencesError, ValueError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -17,7 +19,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the developer's own tokens and addresses out of the tests."""
-    for name in ("PINTEREST_ACCESS_TOKEN", "PINTEREST_API_URI"):
-        monkeypatch.delenv(name, raising=False)
+def _no_surroundings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Keep the developer's own tokens, addresses and state out of the tests."""
+    for name in [name for name in os.environ if name.startswith("PINTEREST_")]:
+        if name != "PINTEREST_OPENAPI":  # the description that contract tests read
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))

@@ -428,3 +428,19 @@ def test_a_row_goes_out_without_what_is_not_set() -> None:
     row = RecordRow(email="a@example.com", external_id="7")
     assert codec.to_wire(row) == {"email": "a@example.com", "external_id": "7"}
     assert codec.to_wire(RecordRow()) == {}
+
+
+@attrs.define
+class _Alone:
+    """A model of one field."""
+
+    only: int
+    extra: dict[str, object] = attrs.field(factory=dict)
+
+
+def test_a_model_of_one_field_is_read_like_any_other() -> None:
+    """With what is new beside it, and what is wrong with it."""
+    assert codec.decode({"only": 1.0}, _Alone) == _Alone(1)
+    assert codec.decode({"only": 1, "new": 2}, _Alone).extra == {"new": 2}
+    with pytest.raises(UnreadableError, match=r"required field missing @ \$.only"):
+        codec.decode({}, _Alone)

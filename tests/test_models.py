@@ -14,24 +14,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinterest_audiences import (
+    Audience,
+    AudienceOperationType,
+    AudienceStatus,
+    AudienceType,
+    CreatedUpload,
     CustomerList,
     CustomerListStatus,
+    CustomerListUpload,
+    ErrorCount,
     OpenEnum,
     OperationType,
     Order,
+    OwnershipType,
     Page,
+    RecordCounts,
     RecordRow,
+    S3FilePart,
+    S3MultipartUploadData,
+    UploadState,
     UserListType,
 )
 from pinterest_audiences._wire import codec
 
-ENUMS: list[type[OpenEnum]] = [CustomerListStatus, UserListType, OperationType, Order]
-KNOWN = {
+KNOWN: dict[type[OpenEnum], list[str]] = {
     CustomerListStatus: ["PROCESSING", "READY", "TOO_SMALL", "UPLOADING"],
     UserListType: ["EMAIL", "IDFA", "MAID", "LR_ID", "DLX_ID", "HASHED_PINNER_ID"],
     OperationType: ["ADD", "REMOVE"],
     Order: ["ASCENDING", "DESCENDING"],
+    AudienceType: ["CUSTOMER_LIST", "VISITOR", "ENGAGEMENT", "ACTALIKE", "PERSONA"],
+    AudienceStatus: [
+        "INITIALIZING",
+        "READY",
+        "TOO_SMALL",
+        "ELIGIBLE",
+        "PERSONAS_INELIGIBLE_SIZE",
+        "PERSONAS_INITIALIZING",
+    ],
+    OwnershipType: ["OWNED", "RECEIVED"],
+    AudienceOperationType: ["UPDATE", "REMOVE"],
+    UploadState: ["NOT_STARTED", "RUNNING", "PAUSED", "SUCCEEDED", "FAILED"],
 }
+ENUMS = list(KNOWN)
 SENTINEL = "sentinel-7c1f@example.com"
 
 COPIES: list[Callable[[OpenEnum], OpenEnum]] = [
@@ -174,6 +198,22 @@ def test_the_repr_of_a_list_shows_neither_exceptions_nor_extra() -> None:
     assert "extra" not in shown
 
 
+def test_the_repr_of_an_upload_shows_no_address_and_no_message() -> None:
+    """An address is a secret, and the message of an error may quote a record."""
+    part = S3FilePart(part_number=1, presigned_url=SENTINEL, extra={"new": SENTINEL})
+    found = CustomerListUpload(
+        id="7",
+        error_counts=[ErrorCount(error_code=42, message=SENTINEL, count=3)],
+        record_counts=RecordCounts(processed=3, extra={"new": SENTINEL}),
+    )
+    made = CreatedUpload(found, S3MultipartUploadData([part]))
+    for shown in (repr(made), str(made), f"{made}", repr([made])):
+        assert SENTINEL not in shown
+        assert "error_code=42" in shown
+        assert "part_number=1" in shown
+    assert made.s3_multipart_upload_data.file_parts[0].presigned_url == SENTINEL
+
+
 def test_lists_compare_by_what_they_know() -> None:
     """Unknown fields do not make two lists different; a known field does."""
     assert CustomerList(id="1", extra={"new": 1}) == CustomerList(id="1")
@@ -183,7 +223,17 @@ def test_lists_compare_by_what_they_know() -> None:
 
 def test_models_have_slots() -> None:
     """A misspelt attribute is an error, not a silent new one."""
-    for model in (CustomerList(id="1"), RecordRow(), Page[str](items=[])):
+    for model in (
+        CustomerList(id="1"),
+        RecordRow(),
+        Page[str](items=[]),
+        Audience(id="1"),
+        CustomerListUpload(id="1"),
+        ErrorCount(),
+        RecordCounts(),
+        S3FilePart(1, ""),
+        S3MultipartUploadData([]),
+    ):
         assert not hasattr(model, "__dict__")
 
 

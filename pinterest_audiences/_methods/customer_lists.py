@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from functools import partial
 
 from pinterest_audiences._methods.base import AsyncMethods, Methods
-from pinterest_audiences._wire import bodies, operations, settings
-from pinterest_audiences.errors import ConfigurationError
+from pinterest_audiences._wire import bodies, operations, queries
 from pinterest_audiences.models import (
     CustomerList,
     OperationType,
     Order,
-    Page,
     RecordRow,
     UserListType,
 )
@@ -20,8 +18,6 @@ from pinterest_audiences.pagination import AsyncPager, Pager
 from pinterest_audiences.records.batches import Batch
 
 __all__ = ["AsyncCustomerLists", "CustomerLists"]
-
-_LARGEST_PAGE = 250  # "page_size: 1..250" of the API's description
 
 
 class AsyncCustomerLists(AsyncMethods):
@@ -174,22 +170,9 @@ class AsyncCustomerLists(AsyncMethods):
         Raises:
             ConfigurationError: An argument is wrong.
         """
-        query: dict[str, str] = {}
-        if page_size is not None:
-            size = settings.whole_number("page_size", page_size, 1, _LARGEST_PAGE)
-            query["page_size"] = str(size)
-        if order is not None:
-            query["order"] = str(bodies.known_value("order", order, Order))
-        if exclude_nca is not None:
-            query["exclude_nca"] = "true" if settings.flag("exclude_nca", exclude_nca) else "false"
+        query = queries.listing(page_size=page_size, order=order, exclude_nca=exclude_nca)
         first = operations.CUSTOMER_LISTS_LIST.call({"ad_account_id": ad_account_id}, query=query)
-        if bookmark is not None:
-            _check_bookmark(bookmark)
-
-        async def fetch(at: str | None) -> Page[CustomerList]:
-            return await self._session.send(first if at is None else first.with_query(bookmark=at))
-
-        return AsyncPager(fetch, bookmark, first.operation.name)
+        return self._pager(first, bookmark)
 
 
 class CustomerLists(Methods):
@@ -275,9 +258,4 @@ class CustomerLists(Methods):
             bookmark=bookmark,
             exclude_nca=exclude_nca,
         )
-        return Pager(lambda at: self._portal.call(pager.fetch, at), bookmark, pager.operation)
-
-
-def _check_bookmark(bookmark: object) -> None:
-    if not isinstance(bookmark, str) or not bookmark:
-        raise ConfigurationError("bookmark: a string that is not empty is needed, or None")
+        return self._blocking(pager, bookmark)

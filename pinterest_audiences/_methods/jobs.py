@@ -77,15 +77,16 @@ class AsyncJobs(AsyncCustomerLists):
             CallError: The list could not be looked up.
 
         Example:
-            >>> import anyio
+            >>> import anyio, tempfile
             >>> from pinterest_audiences import AsyncClient
             >>> from pinterest_audiences.emulator import Emulator
-            >>> async def main() -> None:
+            >>> async def main(state: str) -> None:
             ...     async with AsyncClient("token", transport=Emulator().transport()) as client:
             ...         people = (f"person{n}@shop.de" for n in range(25_000))
-            ...         report = await client.upload("549", people, name="All", state="up.sqlite3")
+            ...         report = await client.upload("549", people, name="All", state=state)
             ...         print(report.created, report.planned, report.added, report.batches)
-            >>> anyio.run(main)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     anyio.run(main, f"{folder}/state.sqlite3")
             True 25000 25000 3
         """
         from pinterest_audiences.jobs import run  # noqa: PLC0415 - when used

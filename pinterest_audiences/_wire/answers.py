@@ -7,7 +7,7 @@ means different things on different statuses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -72,8 +72,16 @@ def _error_object(data: JSON) -> tuple[int | None, str]:
     if not isinstance(code, int) or isinstance(code, bool):
         code = None
     if not isinstance(message, str) or not message:
-        message = "" if code is None else "no message"
+        code, message = (code, "no message") if code is not None else (None, _oauth_error(data))
     return code, f"{message} {detail}" if message and isinstance(detail, str) else message
+
+
+def _oauth_error(data: Mapping[str, JSON]) -> str:
+    """Return the error of RFC 6749, which token endpoints speak, in one line."""
+    error, told = data.get("error"), data.get("error_description")
+    if not isinstance(error, str):
+        return ""
+    return f"{error}: {told}" if isinstance(told, str) else error
 
 
 def decode(call: Call[T], answer: Answer, *, attempts: int) -> T:
@@ -82,6 +90,8 @@ def decode(call: Call[T], answer: Answer, *, attempts: int) -> T:
     Raises:
         DecodeError: It is not what the operation answers with.
     """
+    if call.operation.answer is type(None):  # "no content is returned"
+        return cast("T", None)  # type: ignore[redundant-cast]  # pyright does not narrow T
     try:
         if answer.problems:
             raise codec.UnreadableError(list(answer.problems))
@@ -145,11 +155,24 @@ def _hint(call: Call[T], answer: Answer, *, maybe_applied: bool) -> str:
         return "it may have been done all the same: look before you try again"
     if 300 <= answer.status < 400:  # noqa: PLR2004
         return "redirects are not followed, for they could carry the token away; check base_url"
+    if call.app is not None:
+        return _oauth_hint(answer)
     if answer.status == 401 and answer.code == 3:  # noqa: PLR2004
         return f"the token needs the scope {call.operation.scope}, or the app this feature"
     if token_expired(answer):
         return "get a new access token"
     return _HINTS.get(answer.status, "")
+
+
+def _oauth_hint(answer: Answer) -> str:
+    if "invalid_client" in answer.message:
+        return "the app id or the app secret is wrong"
+    used_up = "a code or refresh token may be expired, revoked, or used before: log in again"
+    if "invalid_grant" in answer.message:
+        return used_up
+    if answer.status == 401:  # noqa: PLR2004
+        return f"check the app id and the app secret; if they are right, {used_up}"
+    return used_up if answer.status == 400 else ""  # noqa: PLR2004
 
 
 _HINTS: Mapping[int, str] = {

@@ -10,11 +10,10 @@ from __future__ import annotations
 import functools
 import json
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import (
-    TYPE_CHECKING,
     Any,
     TypeVar,
     Union,
@@ -28,10 +27,8 @@ import attrs
 from cattrs import Converter, IterableValidationError, IterableValidationNote, transform_error
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from pinterest_audiences.auth.credentials import OAuthToken
 from pinterest_audiences.models import JSON, OpenEnum
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["UnreadableError", "decode", "parse", "to_wire"]
 
@@ -144,6 +141,12 @@ def _moment(value: Any, _: object) -> datetime:
     raise _MismatchError("Unix seconds", value)
 
 
+def _object(value: Any, _: object) -> dict[str, JSON]:
+    if value.__class__ is dict:
+        return cast("dict[str, JSON]", value)
+    raise _MismatchError("an object", value)
+
+
 def _open_enum(cls: type[OpenEnum]) -> Hook:
     known = {member.value: member for member in cls}
 
@@ -157,6 +160,10 @@ def _open_enum(cls: type[OpenEnum]) -> Hook:
 
 def _is_list(annotation: Any) -> bool:
     return get_origin(annotation) is list
+
+
+def _is_object(annotation: Any) -> bool:
+    return get_origin(annotation) is Mapping
 
 
 def _is_model(annotation: Any) -> bool:
@@ -221,6 +228,13 @@ def _field_readers(cls: type[Any], converter: Converter) -> Iterator[_FieldReade
             yield _field_reader(name, hint[get_args(cls)] if generic else hint, converter)
 
 
+def _getter(names: list[str]) -> Callable[[dict[str, object]], tuple[object, ...]]:
+    """Return what gets several values at once; of one name an `itemgetter` gives no tuple."""
+    if len(names) == 1:
+        return lambda data: (data[names[0]],)
+    return itemgetter(*names)
+
+
 def _read_model(cls: type[Any], converter: Converter) -> Hook:
     """Make the hook of a model: quick when all is well, cattrs' own to say what is wrong.
 
@@ -234,7 +248,7 @@ def _read_model(cls: type[Any], converter: Converter) -> Hook:
     readers = list(_field_readers(cls, converter))
     names = [reader.name for reader in readers]
     known = frozenset(names)
-    every_field = itemgetter(*names)
+    every_field = _getter(names)
     keeps_extra = hasattr(model, "extra")
 
     @functools.lru_cache(maxsize=256)
@@ -281,6 +295,10 @@ def _read_list(annotation: object, converter: Converter) -> Hook:
     return hook
 
 
+def _read_object(_annotation: object) -> Hook:
+    return _object
+
+
 def _explained(items: list[JSON], read: Hook, item_type: object) -> Exception:
     problems: list[Exception] = []
     for index, item in enumerate(items):
@@ -299,6 +317,26 @@ def _write_model(
     return make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True)
 
 
+_OPTIONAL_TEXTS = ("token_type", "scope", "refresh_token", "response_type")
+_OPTIONAL_NUMBERS = ("expires_in", "refresh_token_expires_in", "refresh_token_expires_at")
+
+
+def _oauth_token(data: Any, _: object) -> OAuthToken:
+    """Read what can be read: the refresh token in it may be the only one that is valid now."""
+    if data.__class__ is not dict:
+        raise _MismatchError("an object", data)
+    rest = dict(data)
+    read: dict[str, Any] = {"access_token": _string(rest.pop("access_token"), str)}
+    for name, kind in (*_each(_OPTIONAL_TEXTS, str), *_each(_OPTIONAL_NUMBERS, int)):
+        if rest.get(name).__class__ is kind:
+            read[name] = rest.pop(name)
+    return OAuthToken(**read, extra={name: value for name, value in rest.items() if value})
+
+
+def _each(names: tuple[str, ...], kind: type) -> Iterator[tuple[str, type]]:
+    return ((name, kind) for name in names)
+
+
 def _make_converter() -> Converter:
     converter = Converter(detailed_validation=True)
     converter.register_structure_hook(str, _string)
@@ -309,7 +347,9 @@ def _make_converter() -> Converter:
         converter.register_structure_hook(kind, _open_enum(kind))
     converter.register_structure_hook_factory(_is_union)(_optional)
     converter.register_structure_hook_factory(_is_list)(_read_list)
+    converter.register_structure_hook_factory(_is_object)(_read_object)
     converter.register_structure_hook_factory(_is_model)(_read_model)
+    converter.register_structure_hook_func(lambda kind: kind is OAuthToken, _oauth_token)
     converter.register_unstructure_hook_factory(attrs.has)(_write_model)
     return converter
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from urllib.parse import parse_qsl
 
 from pinterest_audiences.models import JSON
 
@@ -21,7 +22,7 @@ _SHAPES = (
     (re.compile(r"(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "[id]"),
     (re.compile(r"(?i)\b[0-9a-f]{32,}\b"), "[hash]"),
 )
-_WORDS_OF_THE_API = frozenset({"list_type", "operation_type"})
+_WORDS_OF_THE_API = frozenset({"audience_type", "list_type", "operation", "operation_type"})
 
 
 def redact(text: str, *, token: str = "", body: tuple[bytes, ...] = ()) -> str:
@@ -60,7 +61,9 @@ def _values(body: tuple[bytes, ...]) -> Iterator[str]:
     try:
         sent: JSON = json.loads(b"".join(body))
     except ValueError:
-        return
+        sent = [
+            value for _, value in parse_qsl(b"".join(body).decode("utf-8", "replace"))
+        ]  # a form
     for value in _strings(sent):
         for piece in (value, *value.split(",")):
             if len(piece) >= _SHORTEST_VALUE:

@@ -1,4 +1,4 @@
-"""The one request loop: budget, token, request, decision. The only module that knows httpx."""
+"""The one request loop: budget, token, request, decision. Only it and `storage` know httpx."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import logging
 import os
 import platform
 import ssl
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
 from anyio.lowlevel import current_token
-from attrs import define
 
 from pinterest_audiences._version import __version__
 from pinterest_audiences._wire import answers, retry, trace
+from pinterest_audiences._wire.progress import Progress, placed, unsent
 from pinterest_audiences._wire.ratelimit import BudgetSpentError, RateBudget
-from pinterest_audiences.auth import checked_token
+from pinterest_audiences.auth.tokens import Token, checked_token
 from pinterest_audiences.errors import (
     CallError,
     ClientClosedError,
     ConfigurationError,
-    RateLimitError,
+    DecodeError,
     RequestTimeoutError,
     TokenRefreshError,
     TransportError,
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from pinterest_audiences._wire.operations import Call
     from pinterest_audiences._wire.retry import Failure, RetryPolicy
     from pinterest_audiences._wire.settings import BaseURL
-    from pinterest_audiences.auth import Token, TokenSource
+    from pinterest_audiences.auth.tokens import TokenSource
 
-__all__ = ["Session"]
+__all__ = ["Session", "forget_location", "no_context", "trusted_context"]
 
 T = TypeVar("T")
 logger = logging.getLogger("pinterest_audiences")
@@ -70,27 +70,6 @@ class _Pieces(httpx.AsyncByteStream):
         raise StopAsyncIteration
 
 
-@define
-class _Progress:
-    """How far one call has come over its attempts."""
-
-    call: Call[Any]
-    attempts: int = 0
-    maybe_applied: bool = False
-    refreshed: bool = False
-
-    def note(self, failure: Failure) -> None:
-        maybe_done = failure.maybe_done and self.call.operation.changes
-        self.maybe_applied = self.maybe_applied or maybe_done
-        if (noted := trace.current()) is not None:
-            noted.failed(rate_limited=failure.rate_limited, maybe_done=maybe_done)
-
-    def sent(self) -> None:
-        self.attempts += 1
-        if (noted := trace.current()) is not None:
-            noted.sent(sum(map(len, self.call.body)))
-
-
 class Session:
     """Sends calls, each until it has an answer or an error."""
 
@@ -113,12 +92,12 @@ class Session:
         self._extensions = {"timeout": httpx.Timeout(timeout, connect=connect).as_dict()}
         self._http = httpx.AsyncClient(
             transport=transport,
-            verify=_trusted_context() if base_url.secure and transport is None else _no_context(),
+            verify=trusted_context() if base_url.secure and transport is None else no_context(),
             # Plain http is for this machine only; a proxy of the environment would miss it.
             trust_env=base_url.secure,
             limits=_POOL,
             follow_redirects=False,  # a redirect could carry the token to another host
-            event_hooks={"response": [_forget_location]},
+            event_hooks={"response": [forget_location]},
         )
         self._closed = False
         self._loop: object = None
@@ -162,7 +141,7 @@ class Session:
             ClientClosedError: The client has been closed.
             WrongEventLoopError: The client belongs to another event loop.
         """
-        progress = _Progress(call)
+        progress = Progress(call)
         while True:
             self.check_usable()
             try:
@@ -174,7 +153,11 @@ class Session:
                 await self._wait_or_raise(progress, failure, problem, cause=error)
                 continue
             if answer.ok:
-                return answers.decode(call, answer, attempts=progress.attempts)
+                try:
+                    return answers.decode(call, answer, attempts=progress.attempts)
+                except DecodeError:  # as good as no answer
+                    progress.note(retry.after_broken_connection(never_sent=False))
+                    raise
             if await self._refreshed(progress, answer, token):
                 continue
             failure = answers.judge(answer, self._clock.time())
@@ -189,14 +172,14 @@ class Session:
             )
             await self._wait_or_raise(progress, failure, problem)
 
-    async def _exchange(self, progress: _Progress) -> tuple[Answer, Token]:
+    async def _exchange(self, progress: Progress) -> tuple[Answer, Token]:
         """Send one request when the budget has room, and read its answer."""
         category = progress.call.operation.category
         asked = self._clock.monotonic()
         try:
             await self._budget.acquire(category)
         except BudgetSpentError as spent:
-            raise _unsent(progress, spent.seconds) from None
+            raise unsent(progress, spent.seconds) from None
         if (noted := trace.current()) is not None:
             noted.budget_seconds += self._clock.monotonic() - asked
         try:
@@ -220,11 +203,13 @@ class Session:
         )
         return answer, token
 
-    async def _token(self, progress: _Progress) -> Token:
+    async def _token(self, progress: Progress) -> Token:
+        if progress.call.app is not None:  # such a call needs no token; its secret is the app's
+            return Token(progress.call.app.app_secret)
         try:
             token = await self._tokens.get()
         except TokenRefreshError as error:
-            raise _placed(progress, error) from error
+            raise placed(progress, error) from error
         checked_token(token.value)
         return token
 
@@ -234,14 +219,16 @@ class Session:
             url += "?" + urlencode(call.query, quote_via=quote, safe="")
         headers = [
             ("Host", self._host),
-            ("Authorization", f"Bearer {token.value}"),
+            ("Authorization", call.authorization(token.value)),
             ("Accept", "application/json"),
             ("Accept-Encoding", "gzip, deflate"),
             ("User-Agent", _USER_AGENT),
         ]
         if call.body:
-            headers.append(("Content-Type", "application/json"))
+            headers.append(("Content-Type", call.content_type))
             headers.append(("Content-Length", str(sum(map(len, call.body)))))
+        elif call.operation.changes:
+            headers.append(("Content-Length", "0"))  # some gateways want it of every POST
         return httpx.Request(
             call.operation.method,
             url,
@@ -250,19 +237,19 @@ class Session:
             extensions=self._extensions,
         )
 
-    async def _refreshed(self, progress: _Progress, answer: Answer, token: Token) -> bool:
+    async def _refreshed(self, progress: Progress, answer: Answer, token: Token) -> bool:
         """Get a new token if the old one was refused, once a call; tell whether there is one."""
-        if progress.refreshed or not answers.token_expired(answer):
+        if progress.refreshed or progress.call.app or not answers.token_expired(answer):
             return False
         progress.refreshed = True
         try:
             return await self._tokens.refresh(token) != token
         except TokenRefreshError as error:
-            raise _placed(progress, error) from error
+            raise placed(progress, error) from error
 
     async def _wait_or_raise(
         self,
-        progress: _Progress,
+        progress: Progress,
         failure: Failure,
         problem: CallError,
         *,
@@ -304,7 +291,7 @@ class Session:
             )
 
 
-def _transport_error(progress: _Progress, error: httpx.RequestError) -> TransportError:
+def _transport_error(progress: Progress, error: httpx.RequestError) -> TransportError:
     timed_out = isinstance(error, httpx.TimeoutException)
     done = "; it may have been done all the same" if progress.maybe_applied else ""
     call = progress.call
@@ -335,40 +322,6 @@ def _what_failed(error: httpx.RequestError) -> str:
             return f"the connection broke ({type(error).__name__})"
 
 
-def _placed(progress: _Progress, error: TokenRefreshError) -> TokenRefreshError:
-    """Say of a failed refresh which call it stopped."""
-    call = progress.call
-    return TokenRefreshError(
-        status=error.status,
-        code=error.code,
-        message=error.message,
-        request_id=error.request_id,
-        retry_after=error.retry_after,
-        hint=error.hint,
-        operation=call.operation.name,
-        method=call.operation.method,
-        path=call.path,
-        attempts=progress.attempts,
-        maybe_applied=progress.maybe_applied,
-    )
-
-
-def _unsent(progress: _Progress, seconds: float) -> RateLimitError:
-    call = progress.call
-    error = RateLimitError(
-        status=429,
-        retry_after=seconds,
-        hint=f"not sent: the budget of {call.operation.category} is spent",
-        operation=call.operation.name,
-        method=call.operation.method,
-        path=call.path,
-        attempts=progress.attempts,
-        maybe_applied=progress.maybe_applied,
-    )
-    error.category = call.operation.category
-    return error
-
-
 def _host(base_url: str) -> str:
     try:
         url = httpx.URL(base_url)
@@ -377,18 +330,18 @@ def _host(base_url: str) -> str:
         raise ConfigurationError("base_url: the host is no name or address") from None
 
 
-async def _forget_location(response: httpx.Response) -> None:
+async def forget_location(response: httpx.Response) -> None:
     """Drop where a redirect leads: httpx would read it even so, and stumble over a bad one."""
     response.headers.pop("location", None)
 
 
 @functools.cache
-def _trusted_context() -> ssl.SSLContext:
+def trusted_context() -> ssl.SSLContext:
     """Load the certificates once a process: it takes longer than many calls."""
     return httpx.create_ssl_context()
 
 
 @functools.cache
-def _no_context() -> ssl.SSLContext:
+def no_context() -> ssl.SSLContext:
     """Return a context that trusts nobody, for clients that never speak TLS themselves."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from pinterest_audiences.auth import CallableToken, StaticToken, TokenSource
 from pinterest_audiences.errors import ConfigurationError
 
 __all__ = [
@@ -18,9 +16,9 @@ __all__ = [
     "BaseURL",
     "base_url",
     "flag",
+    "is_loopback",
     "number",
     "timeout",
-    "token_source",
     "whole_number",
 ]
 
@@ -61,28 +59,9 @@ def base_url(given: object) -> BaseURL:
         raise ConfigurationError(_NO_ADDRESS)
     if parts.username is not None or "?" in text or "#" in text:
         raise ConfigurationError("base_url: host, port and path only; no user, query or fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigurationError("base_url: https is needed; plain http only for loopback hosts")
     return BaseURL(text, secure=parts.scheme == "https")
-
-
-def token_source(
-    given: str | TokenSource | Callable[[], str | Awaitable[str]] | None,
-) -> TokenSource:
-    """Choose where tokens come from: the argument, or ``PINTEREST_ACCESS_TOKEN``.
-
-    Raises:
-        ConfigurationError: There is none, or it cannot be a token.
-    """
-    if given is None:
-        given = os.environ.get("PINTEREST_ACCESS_TOKEN") or None
-    if given is None:
-        raise ConfigurationError(
-            "no access token: pass access_token=, or set PINTEREST_ACCESS_TOKEN"
-        )
-    if isinstance(given, TokenSource):
-        return given
-    return CallableToken(given) if callable(given) else StaticToken(given)
 
 
 def timeout(seconds: float | None) -> float | None:
@@ -134,7 +113,8 @@ def flag(name: str, value: object) -> bool:
     return value
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, by its name or address."""
     if host == "localhost":
         return True
     try:

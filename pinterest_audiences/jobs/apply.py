@@ -18,16 +18,13 @@ from pinterest_audiences._wire.trace import Trace, tracing
 from pinterest_audiences.errors import (
     APIError,
     CallError,
-    DecodeError,
-    RateLimitError,
-    ServerError,
-    TransportError,
 )
 from pinterest_audiences.jobs import creation
 from pinterest_audiences.jobs.desk import Desk, in_thread
 from pinterest_audiences.jobs.errors import JobInterruptedError
 from pinterest_audiences.jobs.events import JobEvent, JobEventKind, OnEvent
 from pinterest_audiences.jobs.figures import report, totals
+from pinterest_audiences.jobs.patience import Patience, may_pass, too_large
 from pinterest_audiences.jobs.rows import BatchRow, JobRow, ListRow, Receipt
 from pinterest_audiences.jobs.state import State
 
@@ -44,8 +41,6 @@ __all__ = ["Delivery", "deliver"]
 T = TypeVar("T")
 logger = logging.getLogger("pinterest_audiences")
 
-_TOO_LARGE = 413
-_FIRST_GAP, _LONGEST_GAP = 1.0, 60.0  # seconds between tries, once the client has given up
 _WAITS: dict[str, JobEventKind] = {
     "budget": JobEventKind.WAITING_FOR_BUDGET,
     "retry": JobEventKind.RETRY,
@@ -107,12 +102,12 @@ class Delivery:
 
     async def _send_all(self) -> None:
         batch = await self._first()
-        if batch is not None and self.row.customer_list_id is None:
+        while batch is not None and self.row.customer_list_id is None:
             batch = await creation.create_with(self, batch)
         if batch is None:
             return
-        await in_thread(self.state.mark_sending, batch)
-        body: Batch | None = await in_thread(self._body, batch)
+        body: Batch | None
+        batch, body = await self._marked(batch)
         while batch is not None and body is not None:
             batch, body = await self._send_one(batch, body)
 
@@ -128,10 +123,11 @@ class Delivery:
         try:
             seen = sending.outcome()
         except CallError as error:
-            if isinstance(error, APIError) and error.status == _TOO_LARGE and batch.count > 1:
-                return await self._split(batch)
-            await self._keep_doubt(batch, error, self.costs.maybe_done - before)
-            raise
+            lost = self.costs.maybe_done - before
+            if not too_large(error, batch.count):
+                await self.unmark(batch, lost)
+                raise
+            return await self._marked(await self.split(batch, lost))
         receipt = Receipt(
             batch,
             seen,
@@ -141,7 +137,7 @@ class Delivery:
         )
         await self.acknowledge(receipt, following)
         if following is not None and self._largest and following.count > self._largest:
-            return await self._split(following)
+            return await self._marked(await self._cut(following, following.sends))
         return following, next_body
 
     async def acknowledge(self, receipt: Receipt, following: BatchRow | None) -> None:
@@ -158,21 +154,24 @@ class Delivery:
         Raises:
             CallError: It failed for longer than ``patience``, or for good.
         """
-        begun, gap = self.desk.clock.monotonic(), _FIRST_GAP
+        patience = Patience(self.desk.clock, self.patience)
         while True:
             try:
                 with tracing(self.costs):
                     return await call()
             except CallError as error:
-                waited = self.desk.clock.monotonic() - begun
-                told = error.retry_after if isinstance(error, APIError) else None
-                wait = max(gap, told or 0.0)
-                if not _may_pass(error) or waited + wait > self.patience:
+                if not may_pass(error) or not await self.wait(patience, error):
                     raise
-                logger.info("job %d: %s; trying again in %.0f s", self.job.key, error, wait)
-                self._waits("retry", wait)
-                await self.desk.clock.sleep(wait)
-                gap = min(2 * gap, _LONGEST_GAP)
+
+    async def wait(self, patience: Patience, error: CallError) -> bool:
+        """Wait for the next try after an error; tell whether there is to be one."""
+        wait = patience.wait(error.retry_after if isinstance(error, APIError) else None)
+        if wait is None:
+            return False
+        logger.info("job %d: %s; trying again in %.0f s", self.job.key, error, wait)
+        self._waits("retry", wait)
+        await self.desk.clock.sleep(wait)
+        return True
 
     def emit(self, kind: JobEventKind, batch: BatchRow | None = None, wait: float = 0.0) -> None:
         """Tell what happened."""
@@ -198,12 +197,17 @@ class Delivery:
         )
 
     async def _first(self) -> BatchRow | None:
-        """Return the first batch that has no receipt; one that was sent before counts its call."""
+        """Return the first batch that has no receipt."""
         self.costs = Trace(self._waits)
-        pending = await in_thread(self.state.pending, self.job.key, 1)
-        if pending and pending[0].sends:
+        batch = await self.pending()
+        if batch is not None and batch.status == "sending":
             self.costs.calls += 1  # at least one; a killed process told nobody of its calls
-        return pending[0] if pending else None
+        return batch
+
+    async def pending(self) -> BatchRow | None:
+        """Return the next batch that has no receipt."""
+        found = await in_thread(self.state.pending, self.job.key, 1)
+        return found[0] if found else None
 
     async def _update(self, batch: BatchRow, body: Batch) -> CustomerList:
         self.costs.listener = self._waits
@@ -226,31 +230,32 @@ class Delivery:
     def _body(self, batch: BatchRow) -> Batch:
         return batch.form.batch(self.state.keys(batch))
 
-    async def _split(self, batch: BatchRow) -> tuple[BatchRow | None, Batch | None]:
-        """Put smaller batches in the place of one that is too large, and return the first."""
+    async def split(self, batch: BatchRow, lost: int) -> BatchRow:
+        """Put smaller batches in the place of one that was too large, and return the next."""
         self._largest = min(batch.count // 2, self._largest or batch.count)
-        self.emit(JobEventKind.BATCH_SPLIT, batch)
-        return await in_thread(self._split_and_mark, batch, self._largest)
+        return await self._cut(batch, batch.sends + lost)
 
-    def _split_and_mark(self, batch: BatchRow, most: int) -> tuple[BatchRow, Batch]:
+    async def _cut(self, batch: BatchRow, sends: int) -> BatchRow:
+        self.emit(JobEventKind.BATCH_SPLIT, batch)
+        following = await in_thread(self._cut_into, batch, sends, self._largest or batch.count)
+        large = following.count > (self._largest or following.count)
+        return await self._cut(following, following.sends) if large else following
+
+    def _cut_into(self, batch: BatchRow, sends: int, most: int) -> BatchRow:
         keys = batch.form.split(self.state.keys(batch))
         parts = [keys[start : start + most] for start in range(0, len(keys), most)]
-        self.state.split(batch, self.row.key, parts)
-        (first,) = self.state.pending(self.job.key, 1)
-        self.state.mark_sending(first)
-        return first, self._body(first)
+        self.state.split(batch, self.row.key, parts, sends)
+        (following,) = self.state.pending(self.job.key, 1)
+        return following
 
-    async def _keep_doubt(self, batch: BatchRow, error: CallError, times: int) -> None:
-        """Note how often a batch may have been taken; its mark says once more than before.
+    async def _marked(self, batch: BatchRow) -> tuple[BatchRow, Batch]:
+        await in_thread(self.state.mark_sending, batch)
+        return batch, await in_thread(self._body, batch)
 
-        The mark is taken back where it was refused and never sent before.
-        """
-        refused = isinstance(error, APIError) and not error.maybe_applied
+    async def unmark(self, batch: BatchRow, lost: int) -> None:
+        """Take back the mark of a batch that failed: all its sendings were heard of, or lost."""
         with anyio.CancelScope(shield=True):
-            if times > 1:
-                await in_thread(self.state.add_sends, batch, times - 1)
-            elif refused and not times and not batch.sends:
-                await in_thread(self.state.add_sends, batch, -1)
+            await in_thread(self.state.unmark, batch, batch.sends + lost)
 
     def _keep_costs(self) -> None:
         self.state.add_costs(self.job.key, self.costs)
@@ -296,10 +301,3 @@ class _Later(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._results[0]
-
-
-def _may_pass(error: CallError) -> bool:
-    """Tell whether waiting may help: not where Pinterest has judged, as it does of spam."""
-    if isinstance(error, RateLimitError):
-        return "spam" not in error.message.lower()
-    return isinstance(error, TransportError | ServerError | DecodeError)

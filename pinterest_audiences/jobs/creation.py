@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
-from attrs import frozen
+from attrs import evolve, frozen
 
-from pinterest_audiences.errors import CallError
+from pinterest_audiences.errors import CallError, ServerError
 from pinterest_audiences.jobs.desk import Desk, in_thread
 from pinterest_audiences.jobs.errors import GuardError
 from pinterest_audiences.jobs.events import JobEventKind
+from pinterest_audiences.jobs.patience import Patience, too_large
 from pinterest_audiences.jobs.rows import BatchRow, ListRow, Receipt
 from pinterest_audiences.jobs.state import State
 from pinterest_audiences.models import Order, UserListType
@@ -62,7 +63,7 @@ async def find_target(
     """
     if customer_list_id is not None:
         return await _entered(desk, state, account, customer_list_id)
-    known = [row for row in await in_thread(state.lists, account) if row.name == name]
+    known = await in_thread(_known, state, account, name)
     if len(known) > 1:
         raise _ambiguous(name, [row.customer_list_id or "being created" for row in known])
     for row in known:
@@ -77,6 +78,15 @@ async def find_target(
     return Target(await in_thread(state.enter_list, account, None, name, "created"), None)
 
 
+def _known(state: State, account: str, name: str | None) -> list[ListRow]:
+    """Return the lists of a name; one without an id is none unless a job is creating it."""
+    return [
+        row
+        for row in state.lists(account)
+        if row.name == name and (row.customer_list_id or state.jobs(row.key, "running"))
+    ]
+
+
 async def _entered(desk: Desk, state: State, account: str, customer_list_id: str | int) -> Target:
     seen = await desk.calls.customer_lists_get(account, customer_list_id)
     return Target(await in_thread(state.enter_list, account, seen.id, seen.name, "foreign"), seen)
@@ -86,38 +96,49 @@ async def create_with(delivery: Delivery, batch: BatchRow) -> BatchRow | None:
     """Create the list of a job with its first batch, or find the one that was created.
 
     Returns:
-        The batch to go on with; ``None`` where none is left.
+        The batch to go on with: the first of several smaller ones where it was too large to create
+        the list with; ``None`` where none is left.
 
     Raises:
         CallError: It could not be created; whether it was is looked up the next time.
     """
-    state, row = delivery.state, delivery.row
+    before = delivery.costs.maybe_done
     newest = delivery.job.newest_id
     if newest is None:
-        newest = await delivery.persist(lambda: _newest(delivery.desk, row.ad_account_id))
-        await in_thread(state.note_newest, delivery.job.key, newest)
+        newest = await delivery.persist(lambda: _newest(delivery.desk, delivery.row.ad_account_id))
+        await in_thread(delivery.state.note_newest, delivery.job.key, newest)
+        delivery.job = evolve(delivery.job, newest_id=newest)
     elif batch.sends:
         found = await _find_created(delivery, newest)
         if found is not None:
             return await _go_on_with(delivery, batch, found)
+    try:
+        return await _create_or_find(delivery, batch, newest)
+    except CallError as error:
+        lost = delivery.costs.maybe_done - before
+        if too_large(error, batch.count):
+            return await delivery.split(batch, lost)
+        await delivery.unmark(batch, lost)
+        raise
+
+
+async def _create_or_find(delivery: Delivery, batch: BatchRow, newest: str) -> BatchRow | None:
+    state = delivery.state
     body: Batch = await in_thread(lambda: batch.form.batch(state.keys(batch)))
-    attempts = 0
+    patience, unheard = Patience(delivery.desk.clock, delivery.patience), 0
     while True:
         await in_thread(state.mark_sending, batch)
         delivery.emit(JobEventKind.BATCH_SENT, batch)
-        try:
-            made = await _create(delivery, body)
-        except CallError:  # refused, or never sent
-            if not batch.sends:
-                await in_thread(state.add_sends, batch, -1)
-            raise
+        made = await _create(delivery, body)
         if not isinstance(made, CallError):
             return await _created(delivery, batch, made)
         found = await _find_created(delivery, newest)
         if found is not None:
             return await _go_on_with(delivery, batch, found)
-        attempts += 1
-        if attempts == _CREATIONS:
+        # Where Pinterest answers that it cannot, it is waited for; where nobody answers and no
+        # list is found, each further try might make another.
+        unheard += not isinstance(made, ServerError)
+        if unheard == _CREATIONS or not await delivery.wait(patience, made):
             raise made
 
 
@@ -149,11 +170,10 @@ async def _created(delivery: Delivery, batch: BatchRow, made: CustomerList) -> B
         receipt = Receipt(batch, made, 0, delivery.costs, delivery.desk.clock.time())
         await delivery.acknowledge(receipt, None)
     delivery.emit(JobEventKind.LIST_CREATED)
-    pending = await in_thread(delivery.state.pending, delivery.job.key, 1)
-    return pending[0] if pending else None
+    return await delivery.pending()
 
 
-async def _go_on_with(delivery: Delivery, batch: BatchRow, found: CustomerList) -> BatchRow:
+async def _go_on_with(delivery: Delivery, batch: BatchRow, found: CustomerList) -> BatchRow | None:
     """Go on with a list whose creation was not heard of: its first batch is sent again."""
     with anyio.CancelScope(shield=True):
         await _note(delivery, found)
@@ -163,7 +183,7 @@ async def _go_on_with(delivery: Delivery, batch: BatchRow, found: CustomerList) 
             f"the answer to the creation of list {found.id} was lost; it was found by its name",
         )
     delivery.emit(JobEventKind.LIST_FOUND, batch)
-    return batch
+    return await delivery.pending()
 
 
 async def _note(delivery: Delivery, seen: CustomerList) -> None:

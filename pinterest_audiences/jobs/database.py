@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from pinterest_audiences.jobs.schema import APPLICATION_ID, MIGRATIONS, VERSION
 __all__ = ["Database", "state_path"]
 
 _PATIENCE = 60.0  # seconds for another process to end its transaction
+_TRIES, _BRIEF = 200, 0.05  # seconds between them
 _FILE_NAME = "state.sqlite3"
 
 
@@ -69,15 +71,8 @@ class Database:
         Raises:
             StateError: The file cannot be read or written.
         """
-        with self._told():
-            self._sql.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._sql
-                self._sql.execute("COMMIT")
-            except BaseException:
-                if self._sql.in_transaction:
-                    self._sql.execute("ROLLBACK")
-                raise
+        with self._told(), self._snapshot("BEGIN IMMEDIATE"):
+            yield self._sql
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection, None, None]:
@@ -102,24 +97,43 @@ class Database:
         sql = self._sql
         sql.execute("PRAGMA foreign_keys = ON")
         sql.execute("PRAGMA secure_delete = ON")  # a forgotten person leaves no digest behind
-        version = self._version()
-        if version == VERSION:
-            sql.execute("PRAGMA synchronous = FULL")
-            return
-        sql.execute("PRAGMA journal_mode = WAL")
+        with self._snapshot("BEGIN"):
+            version = self._version()
+        if version != VERSION:
+            self._use_log()
+            with self._snapshot("BEGIN IMMEDIATE"):
+                self._migrate()
         # A batch that may have been sent must be known to be, after a power cut too.
         sql.execute("PRAGMA synchronous = FULL")
-        sql.execute("BEGIN IMMEDIATE")
+
+    def _migrate(self) -> None:
+        for migration in MIGRATIONS[self._version() :]:  # another process may have been faster
+            for statement in migration.split(";\n"):
+                self._sql.execute(statement)
+        self._sql.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self._sql.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _use_log(self) -> None:
+        """Switch to a write-ahead log; SQLite does not wait for others who do so at this moment."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._sql.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if not tries_left or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                time.sleep(_BRIEF)
+            else:
+                return
+
+    @contextmanager
+    def _snapshot(self, begin: str) -> Generator[None, None, None]:
+        self._sql.execute(begin)
         try:
-            for migration in MIGRATIONS[self._version() :]:  # another process may have been faster
-                for statement in migration.split(";\n"):
-                    sql.execute(statement)
-            sql.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            sql.execute(f"PRAGMA user_version = {VERSION}")
-            sql.execute("COMMIT")
+            yield
+            self._sql.execute("COMMIT")
         except BaseException:
-            if sql.in_transaction:
-                sql.execute("ROLLBACK")
+            if self._sql.in_transaction:
+                self._sql.execute("ROLLBACK")
             raise
 
     def _version(self) -> int:

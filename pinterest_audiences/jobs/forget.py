@@ -26,6 +26,7 @@ from pinterest_audiences.records.identifiers import (
     known_kind,
     make_rules,
 )
+from pinterest_audiences.records.iterables import iterating
 from pinterest_audiences.records.sources import Source, open_source
 
 if TYPE_CHECKING:
@@ -104,8 +105,9 @@ async def aread_people(people: object, kind: IdentifierKind | str) -> People:
     chunks = source.async_chunks(source.choice(reader.kind))
     if chunks is None:
         return read_people(source, kind)
-    async for chunk in chunks:
-        reader.take(chunk)
+    async with iterating(chunks) as each:
+        async for chunk in each:
+            reader.take(chunk)
     return reader.people
 
 

@@ -49,7 +49,11 @@ class JobRow:
 
 @frozen
 class BatchRow:
-    """A batch, without its keys."""
+    """A batch, without its keys.
+
+    ``status`` is ``sending`` while nobody has heard what became of its calls; ``sends`` is how
+    often it may have been taken.
+    """
 
     key: int
     job_key: int
@@ -57,6 +61,7 @@ class BatchRow:
     operation: str
     form: Form
     count: int
+    status: str
     sends: int
 
 

@@ -243,15 +243,19 @@ async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
             task = _Task(work, state, target.row.key)
             if (await task.row()).version == target.row.version:
                 task.findings += await in_thread(_drift, state, target)
+                if target.seen is not None and not task.findings:
+                    # Explained as they are; a batch that is given up is in no later comparison.
+                    await in_thread(state.see_counters, target.row.key, target.seen)
             yield task
 
 
 async def _planned(task: _Task, wanted: Wanted, source: SourceKeys, choices: Choices) -> Plan:
     row = await task.row()
     check_source(row, source)
+    # Before anything is given up: a mirror that is refused must not cost an unfinished upload.
+    await in_thread(check_content, task.state, row, choices)
     # A list that is being created has to be found first: what was sent may be on it.
     row = await task.finish_earlier(("upload", "mirror") if row.customer_list_id else ())
-    await in_thread(check_content, task.state, row, choices)
     await in_thread(fold, task.state.database, row.key)
     job_key = await task.draft("mirror")
     counts: Counts = await in_thread(plan_difference, task.state, row, job_key, source)

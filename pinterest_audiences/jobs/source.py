@@ -12,10 +12,11 @@ from pinterest_audiences.jobs.keys import keys_of
 from pinterest_audiences.jobs.spool import Spool
 from pinterest_audiences.models import RecordRow, UserListType
 from pinterest_audiences.records.identifiers import IdentifierKind
+from pinterest_audiences.records.iterables import iterating
 from pinterest_audiences.records.prepare import Preparation, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterable, Sequence
 
     from pinterest_audiences.models import JSON
 
@@ -99,8 +100,10 @@ class SourceKeys:
 
     async def aread(self) -> None:
         """Read the source to its end; one that has to be awaited, too. Raises as :meth:`read`."""
-        async for records in self._preparation:
-            self._take(records)
+        preparation: AsyncIterable[Sequence[str | RecordRow]] = self._preparation
+        async with iterating(preparation) as chunks:
+            async for records in chunks:
+                self._take(records)
 
     def _take(self, records: Sequence[str | RecordRow]) -> None:
         for form, keys in keys_of(records, keep_unhashed=self._keep_unhashed):

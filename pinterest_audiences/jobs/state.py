@@ -32,7 +32,7 @@ _LIST = (
     " removed FROM list"
 )
 _JOB = "SELECT id, list_id, kind, status, version, plan, newest_id FROM job"
-_BATCH = "SELECT id, job_id, seq, operation, form, count, sends FROM batch"
+_BATCH = "SELECT id, job_id, seq, operation, form, count, status, sends FROM batch"
 
 
 class State:
@@ -243,21 +243,29 @@ class State:
         with self.database.transaction() as sql:
             _see_counters(sql, list_key, seen)
 
-    def split(self, batch: BatchRow, list_key: int, parts: Sequence[Sequence[bytes]]) -> None:
-        """Put several smaller batches in the place of one; it was refused, so it is in no doubt."""
+    def split(
+        self, batch: BatchRow, list_key: int, parts: Sequence[Sequence[bytes]], sends: int
+    ) -> None:
+        """Put smaller batches in the place of one; what may have been taken stays in doubt."""
         with self.database.transaction() as sql:
             sql.execute("DELETE FROM batch WHERE id = ?", (batch.key,))
             for keys in parts:
                 _insert_batch(
-                    sql, batch.job_key, list_key, batch.seq, batch.operation, batch.form, keys
+                    sql,
+                    batch.job_key,
+                    list_key,
+                    batch.seq,
+                    batch.operation,
+                    batch.form,
+                    keys,
+                    sends=sends,
                 )
 
-    def add_sends(self, batch: BatchRow, times: int) -> None:
-        """Correct how often a batch may have been taken; one that never was is in no doubt."""
+    def unmark(self, batch: BatchRow, sends: int) -> None:
+        """Say that a batch is not on its way, and how often it may have been taken."""
         with self.database.transaction() as sql:
-            sql.execute("UPDATE batch SET sends = sends + ? WHERE id = ?", (times, batch.key))
             sql.execute(
-                "UPDATE batch SET status = 'planned' WHERE id = ? AND NOT sends", (batch.key,)
+                "UPDATE batch SET status = 'planned', sends = ? WHERE id = ?", (sends, batch.key)
             )
 
     def finish(self, job_key: int, now: float) -> None:
@@ -299,9 +307,9 @@ def _job(row: tuple[int, int, str, str, int, str, str | None]) -> JobRow:
     return JobRow(key, list_key, kind, status, version, json.loads(plan), newest_id)
 
 
-def _batch(row: tuple[int, int, int, str, str, int, int]) -> BatchRow:
-    key, job_key, seq, operation, form, count, sends = row
-    return BatchRow(key, job_key, seq, operation, FORMS[form], count, sends)
+def _batch(row: tuple[int, int, int, str, str, int, str, int]) -> BatchRow:
+    key, job_key, seq, operation, form, count, status, sends = row
+    return BatchRow(key, job_key, seq, operation, FORMS[form], count, status, sends)
 
 
 def _insert_batch(  # noqa: PLR0917 - the columns of a row
@@ -312,12 +320,14 @@ def _insert_batch(  # noqa: PLR0917 - the columns of a row
     operation: str,
     form: Form,
     keys: Sequence[bytes],
+    *,
+    sends: int = 0,
 ) -> None:
     buckets = [form.bucket(key) for key in (keys[0], keys[-1])]  # they come in order of buckets
     sql.execute(
-        "INSERT INTO batch (job_id, list_id, seq, operation, form, count, low, high, status, keys) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'planned', ?)",
-        (job_key, list_key, seq, operation, form.name, len(keys), *buckets, form.join(keys)),
+        "INSERT INTO batch (job_id, list_id, seq, operation, form, count, low, high, status, "
+        "sends, keys) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'planned', ?, ?)",
+        (job_key, list_key, seq, operation, form.name, len(keys), *buckets, sends, form.join(keys)),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from pinterest_audiences.errors import SourceError
 from pinterest_audiences.records.chunks import CHUNK_ROWS, Values
 from pinterest_audiences.records.columns import ColumnChoice
-from pinterest_audiences.records.iterables import async_lists
+from pinterest_audiences.records.iterables import async_lists, iterating
 
 __all__ = ["Cursor", "async_cursor_chunks", "cursor_chunks", "is_cursor", "is_described"]
 
@@ -66,9 +66,10 @@ async def async_cursor_chunks(
     """
     places = choice.settle(_header(cursor, source), source)
     first = 1
-    async for rows in async_lists(cast("AsyncIterator[object]", cursor), source):
-        yield Values(first, _cells(rows, places, choice))
-        first += len(rows)
+    async with iterating(async_lists(cast("AsyncIterator[object]", cursor), source)) as lists:
+        async for rows in lists:
+            yield Values(first, _cells(rows, places, choice))
+            first += len(rows)
 
 
 def _header(cursor: object, source: str) -> list[object]:

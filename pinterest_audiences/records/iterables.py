@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from itertools import islice
+from typing import TypeVar
 
 from pinterest_audiences.errors import SourceError
 from pinterest_audiences.records.chunks import CHUNK_ROWS, Chunk, Values, block_of
 from pinterest_audiences.records.columns import ColumnChoice
 from pinterest_audiences.records.mappings import pick
 
-__all__ = ["async_item_chunks", "async_lists", "item_chunks"]
+__all__ = ["async_item_chunks", "async_lists", "item_chunks", "iterating"]
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def iterating(items: AsyncIterable[T]) -> AsyncGenerator[AsyncIterator[T], None]:
+    """Iterate what may be left half-way: a generator is closed then, which trio asks for."""
+    iterator = aiter(items)
+    try:
+        yield iterator
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
 
 
 def item_chunks(items: Iterable[object], choice: ColumnChoice, source: str) -> Iterator[Chunk]:
@@ -34,9 +49,10 @@ async def async_item_chunks(
         SourceError: As `item_chunks`.
     """
     first = 1
-    async for chunk in async_lists(items, source):
-        yield _chunk(first, chunk, choice, source)
-        first += len(chunk)
+    async with iterating(async_lists(items, source)) as chunks:
+        async for chunk in chunks:
+            yield _chunk(first, chunk, choice, source)
+            first += len(chunk)
 
 
 async def async_lists(items: AsyncIterable[object], source: str) -> AsyncIterator[list[object]]:
@@ -49,12 +65,13 @@ async def async_lists(items: AsyncIterable[object], source: str) -> AsyncIterato
     rows = 0
     failed: SourceError | None = None
     try:
-        async for item in items:
-            chunk.append(item)
-            if len(chunk) == CHUNK_ROWS:
-                rows += len(chunk)
-                yield chunk
-                chunk = []
+        async with iterating(items) as iterator:
+            async for item in iterator:
+                chunk.append(item)
+                if len(chunk) == CHUNK_ROWS:
+                    rows += len(chunk)
+                    yield chunk
+                    chunk = []
     except Exception as error:  # noqa: BLE001 - it is the caller's own
         failed = _failed(error, source, rows + len(chunk))
     if chunk:

@@ -28,6 +28,7 @@ from pinterest_audiences.records.identifiers import (
     known_kind,
     make_rules,
 )
+from pinterest_audiences.records.iterables import iterating
 from pinterest_audiences.records.rejects import RejectFile
 from pinterest_audiences.records.report import Finding, PreparationReport, Tally
 from pinterest_audiences.records.rows import RowWorker
@@ -159,10 +160,11 @@ class Preparation(Generic[T]):
                 yield records
             return
         with self._rejects.open():
-            async for chunk in chunks:
-                records = self._work(chunk)
-                if records:
-                    yield records
+            async with iterating(chunks) as each:
+                async for chunk in each:
+                    records = self._work(chunk)
+                    if records:
+                        yield records
             self._end()
 
     def _work(self, chunk: Chunk) -> list[T]:

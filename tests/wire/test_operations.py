@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pinterest_audiences import ConfigurationError
+from pinterest_audiences._wire import operations
 from pinterest_audiences._wire.operations import (
-    CUSTOMER_LISTS_CREATE,
     CUSTOMER_LISTS_GET,
-    CUSTOMER_LISTS_LIST,
     CUSTOMER_LISTS_UPDATE,
 )
 
@@ -54,17 +53,25 @@ def test_anything_else_is_refused_before_there_is_a_path(bad: object) -> None:
         CUSTOMER_LISTS_UPDATE.call(ids)  # type: ignore[arg-type]  # what is refused here
 
 
-def test_only_a_create_cannot_be_repeated_and_only_reads_change_nothing() -> None:
+EVERY = [each for each in vars(operations).values() if isinstance(each, operations.Operation)]
+
+
+def test_what_makes_something_cannot_be_repeated_and_only_reads_change_nothing() -> None:
     """What decides whether a call is sent again, and what its errors say."""
-    every = (CUSTOMER_LISTS_CREATE, CUSTOMER_LISTS_LIST, CUSTOMER_LISTS_GET, CUSTOMER_LISTS_UPDATE)
-    assert [operation.repeatable for operation in every] == [False, True, True, True]
-    assert [operation.changes for operation in every] == [True, False, False, True]
-    assert [operation.category for operation in every] == [
-        "ads_write",
-        "ads_read",
-        "ads_read",
-        "ads_write",
-    ]
+    assert {each.name for each in EVERY if not each.repeatable} == {
+        "customer_lists_create",
+        "customer_list_uploads_create",
+        "customer_list_uploads_run",
+        "audiences_create",
+        "oauth_token",
+    }
+    about_lists = [each for each in EVERY if not each.path.startswith("/oauth")]
+    for each in about_lists:
+        reads = each.name.endswith(("_get", "_list"))
+        assert each.changes is not reads
+        assert each.category == ("ads_read" if reads else "ads_write")
+        assert each.scope == ("ads:read" if reads else "ads:write")
+    assert len(EVERY) == len({each.name for each in EVERY}) == len(about_lists) + 2 == 13
 
 
 def test_a_call_can_be_printed() -> None:

@@ -85,6 +85,17 @@ async def test_a_read_has_no_body() -> None:
     assert not {"content-type", "content-length", "transfer-encoding"} & set(head_of(request))
 
 
+async def test_a_change_without_a_body_says_so() -> None:
+    """Gateways refuse a POST that does not tell its length."""
+    async with RawServer((GOOD,)) as server, client_of(server) as client:
+        await client.customer_list_uploads_run("549", "643", "7")
+        (request,) = server.requests
+    assert request.startswith(b"POST /v5/ad_accounts/549/customer_lists/643/uploads/7/run HTTP")
+    assert request.endswith(b"\r\n\r\n")
+    assert head_of(request)["content-length"] == "0"
+    assert "content-type" not in head_of(request)
+
+
 @pytest.mark.parametrize(
     ("bookmark", "encoded"),
     [

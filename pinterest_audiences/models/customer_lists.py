@@ -1,69 +1,16 @@
-"""The nouns of the API: customer lists, record rows, pages, and the enums they use.
-
-Every model tolerates what it does not know: an unknown enum value is kept as itself, an unknown
-field is kept in ``extra``, and a field that an older or newer version of the API leaves out is
-``None``. Source: Pinterest's API description, 5.23 and 5.28.
-"""
+"""Customer lists, the rows they are made of, and their enums."""
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping, Sequence
+# The text of JSON names Sequence, and is read where the model is defined.
+from collections.abc import Mapping, Sequence  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from datetime import datetime
-from typing import Generic, Self, TypeAlias, TypeVar
 
 from attrs import define, field, fields, frozen
 
-__all__ = [
-    "JSON",
-    "CustomerList",
-    "CustomerListStatus",
-    "OpenEnum",
-    "OperationType",
-    "Order",
-    "Page",
-    "RecordRow",
-    "UserListType",
-]
+from pinterest_audiences.models.base import JSON, OpenEnum, no_extra
 
-T = TypeVar("T")
-
-JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
-"""Any JSON value, as Python's `json` reads it."""
-
-
-class OpenEnum(enum.StrEnum):
-    """A string enum that keeps values it does not know.
-
-    A new value of the API must not break an old client: an unknown string becomes a member of its
-    own that compares, hashes, pickles and serialises as that string. Compare with ``==``, not
-    ``is``, and give ``match`` a ``case _``.
-
-    Example:
-        >>> CustomerListStatus("READY") is CustomerListStatus.READY
-        True
-        >>> CustomerListStatus("ARCHIVED") == "ARCHIVED"
-        True
-        >>> CustomerListStatus("ARCHIVED").is_known
-        False
-    """
-
-    def __reduce_ex__(self, _protocol: object) -> tuple[type[Self], tuple[str]]:
-        return type(self), (self.value,)
-
-    @classmethod
-    def _missing_(cls, value: object) -> Self | None:
-        if not isinstance(value, str):
-            return None
-        member = str.__new__(cls, value)
-        member._name_ = "UNKNOWN"
-        member._value_ = value
-        return member
-
-    @property
-    def is_known(self) -> bool:
-        """Whether this version of the package knows the value."""
-        return self._value_ in type(self)._value2member_map_
+__all__ = ["CustomerList", "CustomerListStatus", "OperationType", "RecordRow", "UserListType"]
 
 
 class CustomerListStatus(OpenEnum):
@@ -94,17 +41,6 @@ class OperationType(OpenEnum):
 
     ADD = "ADD"
     REMOVE = "REMOVE"
-
-
-class Order(OpenEnum):
-    """In which order lists are listed, by id; a higher id is a newer list."""
-
-    ASCENDING = "ASCENDING"
-    DESCENDING = "DESCENDING"
-
-
-def _no_extra() -> dict[str, JSON]:
-    return {}
 
 
 @define
@@ -143,7 +79,7 @@ class CustomerList:
     num_removed_user_records: int | None = None
     is_nca: bool | None = None
     exceptions: JSON = field(default=None, repr=False)
-    extra: Mapping[str, JSON] = field(factory=_no_extra, repr=False, eq=False)
+    extra: Mapping[str, JSON] = field(factory=no_extra, repr=False, eq=False)
 
 
 @frozen(kw_only=True)
@@ -176,18 +112,3 @@ class RecordRow:
     def __repr__(self) -> str:
         columns = (column.name for column in fields(type(self)))
         return f"RecordRow({', '.join(c for c in columns if getattr(self, c) is not None)})"
-
-
-@define
-class Page(Generic[T]):
-    """One page of a listing.
-
-    Attributes:
-        items: What is on the page, in the order it came.
-        bookmark: Fetches the page after this one; ``None`` on the last page.
-        request_bookmark: Fetched this page; ``None`` on the first one.
-    """
-
-    items: list[T]
-    bookmark: str | None = None
-    request_bookmark: str | None = None

@@ -1,4 +1,4 @@
-"""Where access tokens come from.
+"""The seam between clients and tokens, and the sources that need nothing else.
 
 A :class:`TokenSource` gives the token of the moment and, when Pinterest has refused it as expired,
 a new one. The session asks for a new one at most once a call.
@@ -14,16 +14,17 @@ from typing import Protocol, runtime_checkable
 import anyio
 from attrs import field, frozen
 
+from pinterest_audiences.auth.secret import Secret
 from pinterest_audiences.errors import ConfigurationError, TokenRefreshError
 
-__all__ = ["CallableToken", "StaticToken", "Token", "TokenSource"]
+__all__ = ["CallableToken", "NoToken", "StaticToken", "Token", "TokenSource", "checked_token"]
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 @frozen
-class Token:
-    """An access token. Its ``repr`` does not show the value.
+class Token(Secret):
+    """An access token. Its ``repr`` does not show the value, and it cannot be pickled.
 
     Attributes:
         value: What goes behind ``Bearer``.
@@ -59,7 +60,7 @@ class TokenSource(Protocol):
         ...
 
 
-class StaticToken:
+class StaticToken(Secret):
     """One token that never changes.
 
     Args:
@@ -81,7 +82,37 @@ class StaticToken:
         return self._token
 
 
-class CallableToken:
+class NoToken:
+    """For a client that only logs in: its OAuth calls need no access token, all others fail.
+
+    Example:
+        >>> from pinterest_audiences import Client
+        >>> with Client(NoToken()) as client:
+        ...     client.customer_lists_get("549755885175", "643")
+        Traceback (most recent call last):
+        ...
+        pinterest_audiences.errors.TokenRefreshError: customer_lists_get: 401 Unauthorized; this \
+client has no access token, by choice: NoToken()
+    """
+
+    async def get(self) -> Token:
+        """Refuse.
+
+        Raises:
+            TokenRefreshError: Always.
+        """
+        raise TokenRefreshError(
+            status=401,
+            operation="access_token",
+            hint="this client has no access token, by choice: NoToken()",
+        )
+
+    async def refresh(self, seen: Token) -> Token:
+        """Return the same token."""
+        return seen
+
+
+class CallableToken(Secret):
     """Tokens from a function, called at first use and whenever Pinterest refuses the last one.
 
     Args:
@@ -131,14 +162,16 @@ class CallableToken:
             ) from error
 
 
-def checked_token(value: object) -> str:
+def checked_token(value: object, name: str = "access_token") -> str:
     """Return the token if it can be one.
+
+    Args:
+        value: What may be a token, or another secret that is sent in a header or form.
+        name: What to call it in the error.
 
     Raises:
         ConfigurationError: It cannot; the text does not show it.
     """
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        raise ConfigurationError(
-            "access_token: printable ASCII without spaces or line breaks is needed"
-        )
+        raise ConfigurationError(f"{name}: printable ASCII without spaces or line breaks is needed")
     return value

@@ -1,0 +1,302 @@
+"""Tokens in a file: private, whole, and refused when they are neither."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.clock import FakeClock
+from support.tokens import APP, TokenWorld, kept
+
+from pinterest_audiences import (
+    ConfigurationError,
+    FileTokenStore,
+    RefreshingToken,
+    TokenRefreshError,
+    TokenSet,
+    TokenStoreError,
+)
+
+pytestmark = pytest.mark.anyio
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+
+
+def save(store: FileTokenStore, tokens: TokenSet | None = None) -> None:
+    with store.lock() as locked:
+        locked.save(tokens or kept())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileTokenStore:
+    found = FileTokenStore(tmp_path / "deep" / "er" / "tokens.json")
+    save(found)
+    return found
+
+
+def refused(store: FileTokenStore) -> str:
+    with pytest.raises(TokenStoreError) as found:
+        store.load()
+    assert str(found.value).startswith(f"{store.path}: ")
+    assert "SENTINEL" not in str(found.value)
+    return str(found.value)
+
+
+def test_what_is_saved_is_loaded(store: FileTokenStore) -> None:
+    """Every field, and what was not set stays so."""
+    assert store.load() == kept()
+    save(store, TokenSet(access_token="a"))
+    assert store.load() == TokenSet(access_token="a")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
+def test_only_the_owner_may_read_it_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    """The lock and the folder, where it was made, are private too."""
+    before = os.umask(umask)
+    try:
+        store = FileTokenStore(tmp_path / "new" / "tokens.json")
+        if umask == 0o277:
+            store.path.parent.mkdir(mode=0o700)
+            store.path.parent.chmod(0o700)
+        save(store)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(store.path.with_name("tokens.json.lock").stat().st_mode) & 0o077 == 0
+    assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
+
+
+def test_nothing_but_the_lock_stays_beside_it(store: FileTokenStore) -> None:
+    """After a save, and after a lock in which space was set aside and not needed."""
+    with store.lock() as locked:
+        locked.reserve()
+        assert store.load() == kept()
+    assert {path.name for path in store.path.parent.iterdir()} == {
+        "tokens.json",
+        "tokens.json.lock",
+    }
+
+
+def test_a_delete_forgets_it_and_does_so_twice(store: FileTokenStore) -> None:
+    """To log out when nobody is logged in is no error."""
+    with store.lock() as locked:
+        locked.delete()
+        locked.delete()
+    assert store.load() is None
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o620, 0o602, 0o666, 0o610])
+def test_a_file_that_others_may_use_is_refused(store: FileTokenStore, mode: int) -> None:
+    """The text says which mode it has, and how to mend it."""
+    store.path.chmod(mode)
+    told = refused(store)
+    assert f"mode {mode:04o}" in told
+    assert f"chmod 600 {store.path}" in told
+    store.path.chmod(0o600)
+    assert store.load() == kept()
+
+
+@as_root
+def test_a_file_of_another_user_is_refused(store: FileTokenStore) -> None:
+    """Root would read it, write it anew, and lock its owner out."""
+    os.chown(store.path, 65534, 65534)
+    assert "belongs to another user (uid 65534, and this is 0)" in refused(store)
+
+
+def texts() -> Iterator[bytes]:
+    whole = kept().to_json().encode()
+    yield from (whole[:cut] for cut in range(0, len(whole) - 2, 7))
+    yield from (b"[]", b"null", b"{}", b"\x00" * 400, b"\xff\xfe", b" " * 16384, b"[" * 100_000)
+    data = json.loads(whole)
+    for name, wrong in (("format", 2), ("expires_at", "soon"), ("refresh_token", 5)):
+        yield json.dumps({**data, name: wrong}).encode()
+
+
+@pytest.mark.parametrize("text", list(texts()), ids=lambda text: f"{len(text)}-{text[:8]!r}")
+def test_a_file_that_is_half_written_or_garbled_is_refused(
+    store: FileTokenStore, text: bytes
+) -> None:
+    """It is never taken for what it is not, nor quoted; and a new login mends it."""
+    store.path.write_bytes(text)
+    assert "delete it and log in again" in refused(store)
+    save(store)
+    assert store.load() == kept()
+
+
+def test_a_folder_or_a_pipe_in_its_place_is_refused(store: FileTokenStore) -> None:
+    """And a pipe is not waited for."""
+    store.path.unlink()
+    store.path.mkdir()
+    assert "is no file" in refused(store)
+    store.path.rmdir()
+    os.mkfifo(store.path, 0o600)
+    assert "is no file" in refused(store)
+
+
+def test_a_link_to_the_file_stays_a_link(tmp_path: Path, store: FileTokenStore) -> None:
+    """What it leads to is replaced."""
+    link = tmp_path / "link.json"
+    link.symlink_to(store.path)
+    through = FileTokenStore(link)
+    save(through, TokenSet(access_token="new"))
+    assert link.is_symlink()
+    assert store.load() == through.load() == TokenSet(access_token="new")
+
+
+@pytest.mark.parametrize("name", ["tokens.json.lock", "tokens.json.new"])
+def test_a_link_beside_it_is_not_followed(tmp_path: Path, name: str) -> None:
+    """It was put there by somebody else, to have another file written over."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / name).symlink_to(victim)
+    with pytest.raises(TokenStoreError):
+        save(FileTokenStore(tmp_path / "tokens.json"))
+    assert victim.read_text() == "precious"
+
+
+def test_it_is_where_the_user_keeps_such_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless told otherwise."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")
+    assert FileTokenStore().path == Path("/somewhere/pinterest-audiences/tokens.json")
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert FileTokenStore().path == Path("/home/ada/.config/pinterest-audiences/tokens.json")
+    assert FileTokenStore("~/t.json").path == Path("/home/ada/t.json")
+    with pytest.raises(ConfigurationError, match="name of a file"):
+        FileTokenStore("")
+
+
+def test_who_holds_the_lock_for_too_long_is_told_of(store: FileTokenStore) -> None:
+    """With the file to look at."""
+    hasty = FileTokenStore(store.path, patience=0.05)
+    with store.lock(), pytest.raises(TokenStoreError, match=r"held the lock for 0\.05 s"):
+        save(hasty)
+    save(hasty)
+
+
+def test_threads_exclude_each_other(store: FileTokenStore) -> None:
+    """A lock of the process alone would let them all in."""
+    inside, most, start = 0, 0, threading.Barrier(6)
+
+    def visit() -> None:
+        nonlocal inside, most
+        start.wait()
+        for _ in range(10):
+            with store.lock():
+                inside += 1
+                most = max(most, inside)
+                inside -= 1
+
+    threads = [threading.Thread(target=visit) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+@pytest.mark.parametrize("blanks", [0, 16384])
+def test_a_save_that_was_written_but_not_renamed_is_finished(
+    store: FileTokenStore, blanks: int
+) -> None:
+    """By whoever takes the lock next; with what is left of the blanks behind it, or without."""
+    new = store.path.with_name("tokens.json.new")
+    new.write_text(kept(refresh_token="newer").to_json() + " " * blanks)
+    new.chmod(0o600)
+    assert store.load() == kept()
+    with store.lock() as locked:
+        assert locked.load() == kept(refresh_token="newer")
+    assert not new.exists()
+
+
+@pytest.mark.parametrize("part", [0, 1, 50])
+def test_a_save_that_was_half_written_is_dropped(store: FileTokenStore, part: int) -> None:
+    """The old tokens stay."""
+    new = store.path.with_name("tokens.json.new")
+    new.write_text(kept(refresh_token="newer").to_json()[:part] + " " * 16000)
+    new.chmod(0o600)
+    with store.lock() as locked:
+        assert locked.load() == kept()
+    assert not new.exists()
+
+
+@contextmanager
+def no_space() -> Iterator[None]:
+    """Let no file grow beyond a kilobyte, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_full_disk_stops_a_refresh_before_the_refresh_token_is_sent(
+    store: FileTokenStore,
+) -> None:
+    """Nothing is lost, and once there is space all goes on."""
+    world, clock = TokenWorld(), FakeClock()
+    tokens = RefreshingToken(store, APP, transport=world.transport, clock=clock)
+    with no_space(), pytest.raises(TokenRefreshError, match="has space"):
+        await tokens.get()
+    assert world.forms == []
+    assert store.load() == kept()
+    clock.advance(11)
+    assert (await tokens.get()).value == "pina_SENTINELaccess1"
+
+
+READ_ONLY = """
+import os, sys, anyio
+from support.tokens import APP, TokenWorld, kept
+from pinterest_audiences import MemoryTokenStore, RefreshingToken, TokenRefreshError
+# Once before, for nobody may be able to import what Python loads when it is needed.
+world = TokenWorld()
+anyio.run(RefreshingToken(MemoryTokenStore(kept()), APP, transport=world.transport).get)
+if os.geteuid() == 0:
+    os.setgid(65534); os.setuid(65534)
+world = TokenWorld()
+try:
+    anyio.run(RefreshingToken(sys.argv[1], APP, transport=world.transport).get)
+except TokenRefreshError as error:
+    print(len(world.forms), error)
+"""
+
+
+@pytest.mark.parametrize("with_lock", [True, False])
+def test_a_read_only_folder_stops_a_refresh_before_the_refresh_token_is_sent(
+    with_lock: bool,
+) -> None:
+    """Whether its lock file is there already or not; the text says what to do."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:  # not pytest's, which is its user's alone
+        folder = Path(name)
+        store = FileTokenStore(folder / "tokens.json")
+        save(store)
+        lock = folder / "tokens.json.lock"
+        if not with_lock:
+            lock.unlink()
+        if os.geteuid() == 0:
+            for path in (folder, store.path, *([lock] if with_lock else [])):
+                os.chown(path, 65534, 65534)
+        folder.chmod(0o500)
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ONLY, str(store.path)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        folder.chmod(0o700)
+    assert done.stdout.startswith("0 ")
+    assert "cannot be written (Permission denied)" in done.stdout
+    assert "SENTINEL" not in done.stdout

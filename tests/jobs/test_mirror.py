@@ -1,0 +1,213 @@
+"""Mirrors: the list holds what the source holds; and what keeps one from doing harm."""
+
+from __future__ import annotations
+
+import pytest
+from support.jobs import ACCOUNT, NAME, Rig, adds_up, digest, digests, people
+
+from pinterest_audiences import ConfigurationError, GuardError, prepare, prepare_rows
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_list_follows_its_source(rig: Rig, small_batches: int) -> None:
+    """Who came is added, who left is removed, who stayed is not sent again."""
+    first = await rig.client.mirror(ACCOUNT, people(0, 200), name=NAME, state=rig.state)
+    assert (first.created, first.added, first.removed) == (True, 200, 0)
+    begun = len(rig.wire.sent)
+    second = await rig.client.mirror(ACCOUNT, people(25, 215), name=NAME, state=rig.state)
+    assert (second.added, second.removed, second.planned) == (15, 25, 40)
+    sent = {record for each in rig.wire.sent[begun:] for record in each.records}
+    assert sent == digests([*people(0, 25), *people(200, 215)])
+    assert await rig.members() == digests(people(25, 215))
+    assert adds_up(first)
+    assert adds_up(second)
+
+
+async def test_removals_go_after_all_additions(rig: Rig, small_batches: int) -> None:
+    """So that the list does not dip below its minimum on the way."""
+    await rig.client.mirror(ACCOUNT, people(0, 100), name=NAME, state=rig.state)
+    begun = len(rig.wire.updates)
+    await rig.client.mirror(
+        ACCOUNT, people(50, 150), name=NAME, allow_removals=True, state=rig.state
+    )
+    operations = [each.operation for each in rig.wire.updates[begun:]]
+    assert operations == ["ADD"] * 5 + ["REMOVE"] * 5
+
+
+async def test_removals_of_one_form_go_after_additions_of_another(
+    rig: Rig, small_batches: int
+) -> None:
+    """A change of algorithm adds everybody anew first, and tells that it is one."""
+    await rig.client.mirror(ACCOUNT, people(0, 30), name=NAME, state=rig.state)
+    begun = len(rig.wire.updates)
+    report = await rig.client.mirror(
+        ACCOUNT,
+        prepare(people(0, 30), algorithm="md5"),
+        name=NAME,
+        allow_removals=True,
+        state=rig.state,
+    )
+    operations = [each.operation for each in rig.wire.updates[begun:]]
+    assert operations == ["ADD"] * 3 + ["REMOVE"] * 3
+    assert await rig.members() == digests(people(0, 30), "md5")
+    assert any("hashed as md5" in finding for finding in report.findings)
+
+
+async def test_nothing_to_change_sends_nothing(rig: Rig) -> None:
+    """And is done."""
+    await rig.client.mirror(ACCOUNT, people(0, 150), name=NAME, state=rig.state)
+    begun = len(rig.wire.writes)
+    report = await rig.client.mirror(ACCOUNT, people(0, 150)[::-1], name=NAME, state=rig.state)
+    assert (report.status, report.planned, len(rig.wire.writes)) == ("done", 0, begun)
+
+
+async def test_mirrors_know_what_uploads_did(rig: Rig) -> None:
+    """All jobs write to one snapshot."""
+    await rig.client.upload(ACCOUNT, people(0, 150), name=NAME, state=rig.state)
+    await rig.client.upload(ACCOUNT, people(0, 10), name=NAME, operation="REMOVE", state=rig.state)
+    report = await rig.client.mirror(ACCOUNT, people(5, 145), name=NAME, state=rig.state)
+    assert (report.added, report.removed) == (5, 5)
+    assert await rig.members() == digests(people(5, 145))
+
+
+async def test_rows_are_mirrored(rig: Rig, small_batches: int) -> None:
+    """A row that changed is removed as it was sent, and added as it is."""
+
+    def customers(start: int, stop: int, city: str) -> list[dict[str, str]]:
+        return [{"email": text, "external_id": city + text} for text in people(start, stop)]
+
+    before = prepare_rows([*customers(0, 5, "a"), *customers(5, 40, "b")])
+    await rig.client.mirror(ACCOUNT, before, name=NAME, keep_unhashed=True, state=rig.state)
+    after = prepare_rows([*customers(0, 5, "c"), *customers(5, 40, "b")])
+    report = await rig.client.mirror(ACCOUNT, after, name=NAME, keep_unhashed=True, state=rig.state)
+    assert (report.added, report.removed) == (5, 5)
+    assert await rig.members() == {
+        (("email", digest(row["email"])), ("external_id", row["external_id"]))
+        for row in [*customers(0, 5, "c"), *customers(5, 40, "b")]
+    }
+
+
+async def test_digests_of_several_algorithms_are_mirrored(rig: Rig, small_batches: int) -> None:
+    """Each form against its own."""
+
+    def mixed(start: int, stop: int) -> set[str]:
+        return {
+            digest(f"person{number}@shop.example", ("sha256", "sha1", "md5")[number % 3])
+            for number in range(start, stop)
+        }
+
+    await rig.client.mirror(ACCOUNT, sorted(mixed(0, 150)), name=NAME, state=rig.state)
+    report = await rig.client.mirror(ACCOUNT, sorted(mixed(20, 160)), name=NAME, state=rig.state)
+    assert (report.added, report.removed) == (10, 20)
+    assert await rig.members() == mixed(20, 160)
+
+
+async def test_an_empty_source_never_empties_a_list(rig: Rig) -> None:
+    """It is broken more often than meant; not even a yes to removals lets it through."""
+    await rig.client.mirror(ACCOUNT, people(0, 30), name=NAME, state=rig.state)
+    with pytest.raises(GuardError, match="the source has no records") as refused:
+        await rig.client.mirror(ACCOUNT, [], name=NAME, allow_removals=True, state=rig.state)
+    assert refused.value.guard == "empty_source"
+    with pytest.raises(GuardError):
+        await rig.client.mirror(ACCOUNT, ["no e-mail"] * 9, name=NAME, state=rig.state)
+    assert await rig.members() == digests(people(0, 30))
+
+
+async def test_more_removals_than_a_fifth_need_a_yes(rig: Rig) -> None:
+    """A fifth itself does not."""
+    await rig.client.mirror(ACCOUNT, people(0, 200), name=NAME, state=rig.state)
+    with pytest.raises(GuardError, match=r"41 of 200 records \(20\.5%\)") as refused:
+        await rig.client.mirror(ACCOUNT, people(41, 200), name=NAME, state=rig.state)
+    assert refused.value.guard == "removals"
+    assert await rig.members() == digests(people(0, 200))
+    await rig.client.mirror(ACCOUNT, people(40, 200), name=NAME, state=rig.state)
+    assert await rig.members() == digests(people(40, 200))
+
+
+async def test_the_share_of_removals_can_be_set(rig: Rig) -> None:
+    """Down to none at all; an explicit yes overrules it."""
+    await rig.client.mirror(ACCOUNT, people(0, 200), name=NAME, state=rig.state)
+    with pytest.raises(GuardError, match="more than 0%"):
+        await rig.client.mirror(
+            ACCOUNT, people(1, 200), name=NAME, max_removal_share=0, state=rig.state
+        )
+    await rig.client.mirror(
+        ACCOUNT,
+        people(1, 200),
+        name=NAME,
+        max_removal_share=0,
+        allow_removals=True,
+        state=rig.state,
+    )
+    await rig.client.mirror(ACCOUNT, people(1, 50), name=NAME, max_removal_share=1, state=rig.state)
+    assert await rig.members() == digests(people(1, 50))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, "half", True])
+async def test_a_share_that_is_none_is_refused(rig: Rig, share: float) -> None:
+    """Before anything is read."""
+    with pytest.raises(ConfigurationError, match="max_removal_share"):
+        await rig.client.mirror(
+            ACCOUNT, people(0, 5), name=NAME, max_removal_share=share, state=rig.state
+        )
+    assert rig.wire.sent == []
+
+
+async def test_a_foreign_list_is_mirrored_only_when_adopted(rig: Rig) -> None:
+    """Nobody knows who is on it: they stay, and the caller has said that he knows."""
+    (there,) = rig.emulator.seed_lists(ACCOUNT, 1, name=NAME, records=[digest("old@shop.example")])
+    for wanted in ({"name": NAME}, {"customer_list_id": there}):
+        with pytest.raises(GuardError, match="adopt=True") as refused:
+            await rig.client.mirror(ACCOUNT, people(0, 150), state=rig.state, **wanted)  # type: ignore[arg-type]  # one of two
+        assert refused.value.guard == "unknown_content"
+    assert rig.wire.writes == []
+    await rig.client.mirror(
+        ACCOUNT, people(0, 150), customer_list_id=there, adopt=True, state=rig.state
+    )
+    # once adopted it stays so
+    await rig.client.mirror(ACCOUNT, people(9, 150), customer_list_id=there, state=rig.state)
+    assert await rig.members() == digests([*people(9, 150), "old@shop.example"])
+
+
+async def test_a_refused_mirror_gives_no_upload_up(rig: Rig, small_batches: int) -> None:
+    """What was interrupted before can still be resumed."""
+    (there,) = rig.emulator.seed_lists(ACCOUNT, 1, name=NAME)
+    rig.emulator.fault("status", status=403, operation="customer_lists_update", after=1)
+    with pytest.raises(Exception, match="resume it"):
+        await rig.client.upload(ACCOUNT, people(0, 40), name=NAME, state=rig.state)
+    with pytest.raises(GuardError, match="adopt=True"):
+        await rig.client.mirror(ACCOUNT, people(0, 150), name=NAME, state=rig.state)
+    (report,) = await rig.client.resume(ACCOUNT, state=rig.state)
+    assert (report.status, report.added) == ("done", 40)
+    assert rig.emulator.members(there) == digests(people(0, 40))
+
+
+async def test_a_list_below_its_minimum_is_told(rig: Rig) -> None:
+    """With the forecast, where a rate was given."""
+    small = await rig.client.plan_mirror(ACCOUNT, people(0, 99), name=NAME, state=rig.state)
+    assert any("TOO_SMALL: 99 records cannot match 100" in text for text in small.findings)
+    enough = await rig.client.plan_mirror(ACCOUNT, people(0, 100), name=NAME, state=rig.state)
+    assert enough.findings == ()
+    unlikely = await rig.client.plan_mirror(
+        ACCOUNT, people(0, 150), name=NAME, match_rate=0.5, state=rig.state
+    )
+    assert any("may be TOO_SMALL" in finding for finding in unlikely.findings)
+
+
+async def test_a_mirror_that_shrinks_below_the_minimum_warns_and_goes_on(rig: Rig) -> None:
+    """A warning is no refusal."""
+    await rig.client.mirror(ACCOUNT, people(0, 110), name=NAME, state=rig.state)
+    report = await rig.client.mirror(ACCOUNT, people(0, 95), name=NAME, state=rig.state)
+    assert report.status == "done"
+    assert any("TOO_SMALL" in finding for finding in report.findings)
+    assert await rig.members() == digests(people(0, 95))
+
+
+async def test_a_mirror_survives_a_clock_that_was_set_back(rig: Rig) -> None:
+    """Nothing is decided by the time of day."""
+    await rig.client.mirror(ACCOUNT, people(0, 150), name=NAME, state=rig.state)
+    rig.clock._start -= 3 * 86_400
+    report = await rig.client.mirror(ACCOUNT, people(10, 160), name=NAME, state=rig.state)
+    assert (report.added, report.removed) == (10, 10)
+    assert await rig.members() == digests(people(10, 160))
