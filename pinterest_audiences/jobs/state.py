@@ -83,12 +83,15 @@ class State:
     def enter_list(
         self, ad_account_id: str, customer_list_id: str | None, name: str | None, origin: Origin
     ) -> ListRow:
-        """Return the row of a list, made if there is none; without an id, of a list to be made."""
-        where = f"{_LIST} WHERE service = ? AND ad_account_id = ? AND customer_list_id "
+        """Return the row of a list, made if there is none; without an id, of a list to be made.
+
+        One to be made may have been made by another process since it was looked for.
+        """
+        where = f"{_LIST} WHERE service = ? AND ad_account_id = ? AND "
         if customer_list_id is None:
-            query, last = where + "IS NULL AND name = ?", name
+            query, last = where + "name = ? ORDER BY customer_list_id IS NULL, id", name
         else:
-            query, last = where + "= ?", customer_list_id
+            query, last = where + "customer_list_id = ?", customer_list_id
         with self.database.transaction() as sql:
             row = sql.execute(query, (self.service, ad_account_id, last)).fetchone()
             if row is None:
