@@ -24,6 +24,10 @@ if sys.platform == "win32":
         os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # behind what the file tells
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
+    def _give_back(descriptor: int) -> None:
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
 else:
     import fcntl
 
@@ -31,6 +35,10 @@ else:
         # flock and not lockf: it belongs to this opening of the file, so that two tasks of one
         # process exclude each other too.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _give_back(descriptor: int) -> None:
+        # A child that was forked meanwhile has the file open too, so that closing it is not enough.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 @contextmanager
@@ -49,6 +57,7 @@ def list_lock(state: Path, list_key: int, told: str) -> Generator[int | None, No
         ListBusyError: Somebody else holds it.
         StateError: The lock file cannot be made.
     """
+    state = state.resolve()  # one file has one lock, by whatever name it goes
     path = state.with_name(f"{state.name}-{list_key}.lock")
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
@@ -74,8 +83,9 @@ def list_lock(state: Path, list_key: int, told: str) -> Generator[int | None, No
             yield died
         finally:
             _write(descriptor, "")
+            _give_back(descriptor)
     finally:
-        os.close(descriptor)  # which gives the lock back
+        os.close(descriptor)
 
 
 def _holder(descriptor: int) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from os import PathLike
@@ -41,8 +40,6 @@ __all__ = [
     "status",
     "upload",
 ]
-
-logger = logging.getLogger("pinterest_audiences")
 
 # What a mirror takes the place of: it decides anew about everybody.
 _NEEDLESS = ("upload", "mirror")
@@ -274,10 +271,8 @@ async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
         target = await find_target(
             work.desk, state, str(wanted.ad_account_id), wanted.customer_list_id, wanted.name
         )
-        with state.locked(target.row) as died:
+        with state.locked(target.row):
             task = _Task(work, state, target.row.key)
-            if died is not None:
-                logger.warning("%s: process %d died while it worked on it", target.row, died)
             if (await task.row()).version == target.row.version:
                 task.findings += await in_thread(_drift, state, target)
                 if target.seen is not None and not task.findings:
