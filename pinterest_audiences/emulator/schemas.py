@@ -75,7 +75,13 @@ _RECORDS: dict[str, Schema] = {
         "items": reference("CustomerListRecordRow"),
     },
 }
-_EITHER: Schema = {"oneOf": [{"required": ["records"]}, {"required": ["records_v2"]}]}
+# Not oneOf: generators of clients would make two kinds of bodies of it, or none.
+_EITHER: Schema = {
+    "if": {"required": ["records"]},
+    "then": {"not": {"required": ["records_v2"]}},
+    "else": {"required": ["records_v2"]},
+}
+_ALL_EMPTY: Schema = {"properties": {field: {"maxLength": 0} for field in sorted(ROW_FIELDS)}}
 
 _TOKEN_REQUEST: dict[str, Schema] = {
     "grant_type": _enum("authorization_code", "refresh_token", "client_credentials"),
@@ -108,7 +114,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "CustomerListRecordRow": {
         **_object(dict.fromkeys(sorted(ROW_FIELDS), _STRING)),
         "additionalProperties": False,
-        "minProperties": 1,
+        "not": _ALL_EMPTY,
     },
     "CustomerListCreate": {
         **_object(

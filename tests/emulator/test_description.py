@@ -141,6 +141,18 @@ def test_fields_are_those_that_are_published(published: Json, key: tuple[str, st
         assert required <= set(our["required"])  # type: ignore[call-overload]  # lists
 
 
+def test_what_came_with_5_28_is_told() -> None:
+    """Ids and names are always there, rows and the flag may be sent, a create may answer 201."""
+    schemas = at(DESCRIPTION, "components", "schemas")
+    assert at(schemas, "CustomerList")["required"] == ["id", "name"]
+    assert at(schemas, "CustomerListCreate")["required"] == ["name"]
+    for name in ("CustomerListCreate", "CustomerListUpdate"):
+        assert "records_v2" in at(schemas, name, "properties")
+    assert "is_nca" in at(schemas, "CustomerListCreate", "properties")
+    created = {str(each["operationId"]) for each in OURS.values() if "201" in at(each, "responses")}
+    assert created == {"customer_lists/create", "audiences/create", "oauth/token"}
+
+
 class CheckedCaller:
     """A caller whose every answer is held against the description."""
 
