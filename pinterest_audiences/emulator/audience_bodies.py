@@ -82,6 +82,7 @@ def read_audience(body: bytes) -> AudienceBody:
         ApiError: 400 for anything that is not allowed.
     """
     fields = read_object(body)
+    _text(fields, "ad_account_id")  # the path tells; the body may too
     name = _text(fields, "name")
     if not name:
         raise invalid("'name' is required and must be a non-empty string.")
@@ -113,6 +114,7 @@ def read_audience_update(body: bytes, audience_type: AudienceType) -> AudienceUp
         ApiError: 400 for anything that is not allowed.
     """
     fields = read_object(body)
+    _text(fields, "ad_account_id")  # the path tells; the body may too
     operation_type = fields.get("operation_type", "UPDATE")
     if operation_type not in ("UPDATE", "REMOVE"):
         raise invalid("'operation_type' must be one of: UPDATE, REMOVE.")

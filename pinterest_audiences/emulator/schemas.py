@@ -210,7 +210,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "ad_account_id": _STRING,
             "audience_type": _enum("CUSTOMER_LIST", "VISITOR", "ENGAGEMENT", "ACTALIKE", "PERSONA"),
             "description": _STRING,
-            "name": _STRING,
+            "name": {"type": "string", "minLength": 1},
             "rule": _OBJECT,
         },
         ["audience_type", "name", "rule"],
@@ -219,7 +219,7 @@ SCHEMAS: Mapping[str, Schema] = {
         {
             "ad_account_id": _STRING,
             "description": _STRING,
-            "name": _STRING,
+            "name": {"type": "string", "minLength": 1},
             "operation_type": {**_enum("UPDATE", "REMOVE"), "default": "UPDATE"},
             "rule": _OBJECT,
         }
