@@ -100,7 +100,20 @@ def _known(state: State, account: str, name: str | None) -> list[ListRow]:
 
 async def _entered(desk: Desk, state: State, account: str, customer_list_id: str | int) -> Target:
     seen = await desk.calls.customer_lists_get(account, customer_list_id)
+    await in_thread(_refuse_unheard, state, account, seen)
     return Target(await in_thread(state.enter_list, account, seen.id, seen.name, "foreign"), seen)
+
+
+def _refuse_unheard(state: State, account: str, seen: CustomerList) -> None:
+    """Refuse a list that an interrupted job may have created: its content would be known twice."""
+    for row in _known(state, account, seen.name):
+        for job in state.jobs(row.key, "running") if row.customer_list_id is None else ():
+            if job.newest_id is not None and int(job.newest_id) < int(seen.id):
+                raise GuardError(
+                    f"list {seen.id} may be the one that {job.kind} {job.key} has created and not "
+                    "heard of; resume that first",
+                    guard="being_created",
+                )
 
 
 async def create_with(delivery: Delivery, batch: BatchRow) -> BatchRow | None:

@@ -66,8 +66,8 @@ class GuardError(PinterestAudiencesError):
     """A job was refused because it would probably do harm; nothing was sent.
 
     Attributes:
-        guard: Which guard: ``empty_source``, ``removals``, ``unknown_content`` or
-            ``ambiguous_name``.
+        guard: Which guard: ``empty_source``, ``removals``, ``unknown_content``,
+            ``ambiguous_name``, ``no_list`` or ``being_created``.
     """
 
     def __init__(self, message: str, *, guard: str = "") -> None:

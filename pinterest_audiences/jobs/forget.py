@@ -144,7 +144,9 @@ async def forget(
         people=people.count,
         unusable=people.unusable,
         begun=begun,
-        lists=tuple(done[key] for key in sorted(done) if done[key].customer_list_id),
+        lists=tuple(
+            each for _, each in sorted(done.items()) if each.customer_list_id or each.problem
+        ),
     )
 
 

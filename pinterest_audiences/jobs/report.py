@@ -146,7 +146,7 @@ class ForgottenIn(_Told):
 
     Attributes:
         ad_account_id: Whose list.
-        customer_list_id: Which list.
+        customer_list_id: Which list; empty where a job that creates it could not be finished.
         name: Its name, where it is known.
         records: Records whose removal Pinterest has acknowledged.
         content_known: Whether all that is on the list was written by jobs. Where it was not, every
@@ -192,5 +192,6 @@ class ForgetReceipt(_Told):
         for each in self.lists:
             where = f'"{each.name}" ' if each.name else ""
             done = each.problem or f"{each.records:,} records removed"
-            lines.append(f"  list {where}{each.customer_list_id}: {done}")
+            which = each.customer_list_id or "(not created)"
+            lines.append(f"  list {where}{which}: {done}")
         return "\n".join(lines)

@@ -12,6 +12,7 @@ from support.jobs import ACCOUNT, NAME, Rig, adds_up, broken, digests, make_rig,
 
 from pinterest_audiences import (
     CallError,
+    GuardError,
     JobEventKind,
     JobInterruptedError,
     NotFoundError,
@@ -88,6 +89,23 @@ async def test_a_creation_whose_answer_was_lost_is_found(
     assert any("was lost; it was found by its name" in finding for finding in report.findings)
     assert JobEventKind.LIST_FOUND in {event.kind for event in rig.events}
     assert [each.method for each in rig.wire.writes].count("POST") == 1
+
+
+async def test_a_list_whose_creation_was_not_heard_of_is_not_taken_for_anothers(rig: Rig) -> None:
+    """Somebody sees it in Ads Manager and uploads to it by its id: first things first."""
+    rig.emulator.fault("no_answer", operation="customer_lists_create")
+    rig.emulator.fault("status", status=403, operation="customer_lists_list", after=2)
+    with pytest.raises(JobInterruptedError):
+        await rig.client.upload(ACCOUNT, people(0, 35), name=NAME, state=rig.state)
+    (there,) = await rig.lists()
+    with pytest.raises(GuardError, match="resume that first"):
+        await rig.client.upload(ACCOUNT, people(40, 50), customer_list_id=there, state=rig.state)
+    (other,) = rig.emulator.seed_lists(ACCOUNT, 1, name="Other")
+    await rig.client.upload(ACCOUNT, people(40, 50), customer_list_id=other, state=rig.state)
+    (report,) = await rig.client.resume(ACCOUNT, state=rig.state)
+    assert (report.customer_list_id, report.status) == (there, "done")
+    await rig.client.upload(ACCOUNT, people(40, 50), customer_list_id=there, state=rig.state)
+    assert await rig.members() == digests([*people(0, 35), *people(40, 50)])
 
 
 async def test_a_creation_that_never_arrived_is_made_again(rig: Rig) -> None:

@@ -211,6 +211,19 @@ async def test_a_list_that_cannot_be_reached_is_told_and_the_others_are_done(rig
     assert traces(rig.state, ANN) == []
 
 
+async def test_a_list_that_cannot_be_created_is_told(rig: Rig) -> None:
+    """Its upload would bring her back: a request that cannot finish it first is not complete."""
+    rig.emulator.fault("status", status=403, operation="customer_lists_create", times=2)
+    with pytest.raises(JobInterruptedError):
+        await rig.client.upload(ACCOUNT, [ANN, *people(0, 5)], name=NAME, state=rig.state)
+    receipt = await rig.client.forget(ANN, state=rig.state)
+    assert not receipt.complete
+    assert [(each.name, each.customer_list_id) for each in receipt.lists] == [(NAME, "")]
+    assert f'list "{NAME}" (not created): ' in str(receipt)
+    assert (await rig.client.forget(ANN, state=rig.state)).complete
+    assert await rig.members() == digests(people(0, 5))
+
+
 async def test_a_resumed_request_leaves_no_digest_either(rig: Rig) -> None:
     """Interrupted, and finished by a resume or by the next upload."""
     for finish in ("resume", "upload"):
