@@ -47,6 +47,7 @@ class Jobs(Methods):
         from pinterest_audiences.jobs.source import SourceKeys  # noqa: PLC0415
 
         known = bodies.known_value("operation", operation, OperationType)
+        self._portal.check_usable()  # before a long source is read
         with SourceKeys(
             source, kind=kind, column=column, keep_unhashed=keep_unhashed, state=state
         ) as keys:
@@ -79,6 +80,7 @@ class Jobs(Methods):
         from pinterest_audiences.jobs import mirror, run  # noqa: PLC0415 - when used
         from pinterest_audiences.jobs.source import SourceKeys  # noqa: PLC0415
 
+        self._portal.check_usable()  # before a long source is read
         with SourceKeys(
             source, kind=kind, column=column, keep_unhashed=keep_unhashed, state=state
         ) as keys:
@@ -134,6 +136,7 @@ class Jobs(Methods):
         from pinterest_audiences.jobs import mirror, run  # noqa: PLC0415 - when used
         from pinterest_audiences.jobs.source import SourceKeys  # noqa: PLC0415
 
+        self._portal.check_usable()  # before a long source is read
         with SourceKeys(
             source, kind=kind, column=column, keep_unhashed=keep_unhashed, state=state
         ) as keys:
@@ -208,6 +211,7 @@ class Jobs(Methods):
         """
         from pinterest_audiences.jobs import forget as forgetting  # noqa: PLC0415 - when used
 
+        self._portal.check_usable()
         found = forgetting.read_people(people, kind)
         work = work_for(self._client, state, on_event, patience)
         return self._portal.call(forgetting.forget, work, found, ad_account_id, reference)
