@@ -1,7 +1,8 @@
-"""Pinterest's Customer Lists API, offline.
+"""Pinterest's audience API, offline.
 
-`Emulator` keeps ad accounts and customer lists in memory and answers as Pinterest does: the same
-validation, errors, counters, life cycle, bookmarks and rate budgets. It has two doors:
+`Emulator` keeps customer lists, audiences, uploads and tokens in memory and answers as Pinterest
+does: the same validation, errors, counters, life cycles, bookmarks, logins and rate budgets. What
+Pinterest has not published is a switch of `Guesses`. It has two doors:
 
 - `Emulator.transport()` is an httpx transport, for clients in the same process;
 - `python -m pinterest_audiences.emulator --port 8765` is a server on the loopback interface;
@@ -14,8 +15,9 @@ Nothing here knows the clients, so that the two can disagree and a test can find
 
 from __future__ import annotations
 
-from pinterest_audiences.emulator.engine import Emulator, JournalEntry
+from pinterest_audiences.emulator.engine import Emulator, JournalEntry, Snapshot
 from pinterest_audiences.emulator.faults import Fault, FaultKind, Faults, read_faults
+from pinterest_audiences.emulator.guesses import Guesses
 from pinterest_audiences.emulator.limits import RateLimits, RatePolicy
 from pinterest_audiences.emulator.messages import Request, Response
 
@@ -24,10 +26,12 @@ __all__ = [
     "Fault",
     "FaultKind",
     "Faults",
+    "Guesses",
     "JournalEntry",
     "RateLimits",
     "RatePolicy",
     "Request",
     "Response",
+    "Snapshot",
     "read_faults",
 ]

@@ -16,10 +16,11 @@ from pinterest_audiences.emulator.messages import invalid
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pinterest_audiences.emulator.state import Member, OperationType
+    from pinterest_audiences.emulator.members import Member
+    from pinterest_audiences.emulator.state import OperationType
 
 LIST_TYPES = frozenset({"EMAIL", "IDFA", "MAID", "LR_ID", "DLX_ID", "HASHED_PINNER_ID"})
-_OPERATION_TYPES: Mapping[str, OperationType] = {"ADD": "ADD", "REMOVE": "REMOVE"}
+OPERATION_TYPES: Mapping[str, OperationType] = {"ADD": "ADD", "REMOVE": "REMOVE"}
 ROW_FIELDS = frozenset(
     {
         "email",
@@ -64,7 +65,7 @@ def read_create(body: bytes) -> CreateBody:
     Raises:
         ApiError: 400 for anything that is not allowed.
     """
-    fields = _read_object(body)
+    fields = read_object(body)
     name = fields.get("name")
     if not isinstance(name, str) or not name:
         raise invalid("'name' is required and must be a non-empty string.")
@@ -89,9 +90,9 @@ def read_update(body: bytes) -> UpdateBody:
     Raises:
         ApiError: 400 for anything that is not allowed.
     """
-    fields = _read_object(body)
+    fields = read_object(body)
     asked = fields.get("operation_type")
-    operation_type = _OPERATION_TYPES.get(asked) if isinstance(asked, str) else None
+    operation_type = OPERATION_TYPES.get(asked) if isinstance(asked, str) else None
     if operation_type is None:
         raise invalid("'operation_type' is required and must be one of: ADD, REMOVE.")
     return UpdateBody(operation_type=operation_type, members=_members(fields))
@@ -101,7 +102,18 @@ def _refuse_constant(_: str) -> NoReturn:
     raise ValueError  # NaN and Infinity are Python's, not JSON's
 
 
-def _read_object(body: bytes) -> Mapping[str, object]:
+def read_object(body: bytes) -> Mapping[str, object]:
+    """Read a body that must be a JSON object.
+
+    Args:
+        body: The bytes that were sent.
+
+    Returns:
+        The fields of the object.
+
+    Raises:
+        ApiError: 400 for anything else.
+    """
     try:
         decoded: object = json.loads(body.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

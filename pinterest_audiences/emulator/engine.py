@@ -6,26 +6,29 @@ import json
 import time
 from collections import deque
 from hashlib import blake2b
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from pinterest_audiences.emulator.access import LIMITS_OF, Access, admit
 from pinterest_audiences.emulator.bookmarks import Bookmarks
+from pinterest_audiences.emulator.clock import VirtualClock
+from pinterest_audiences.emulator.controls import Controls
 from pinterest_audiences.emulator.fault_effects import FaultyEngine
-from pinterest_audiences.emulator.faults import Fault, FaultKind, Faults, FaultSettings
-from pinterest_audiences.emulator.limits import (
-    STANDARD_LIMITS,
-    Category,
-    Limiter,
-    RateLimits,
-)
+from pinterest_audiences.emulator.faults import Faults
+from pinterest_audiences.emulator.guesses import Guesses
+from pinterest_audiences.emulator.limits import Category, Limiter, RateLimits, Window
+from pinterest_audiences.emulator.members import Match, seeded_key
 from pinterest_audiences.emulator.messages import Answer, ApiError, Headers, Request, Response
-from pinterest_audiences.emulator.routes import IDENTIFIER, Call, Context, Route, find_route
-from pinterest_audiences.emulator.state import CustomerListState, Member, State, seeded_key
+from pinterest_audiences.emulator.routes import Call, Context, find_route
+from pinterest_audiences.emulator.settings import check_settings, read_accounts, read_tokens
+from pinterest_audiences.emulator.world import Contents, World
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    import os
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from pinterest_audiences.emulator.transport import EmulatorTransport
 
@@ -33,12 +36,6 @@ MAX_BODY_BYTES = 50_000_000
 """A larger body is refused. Pinterest's own limit is unknown; this one protects the memory."""
 
 _JOURNAL_ENTRIES = 10_000
-
-# Pinterest's words; published with a line break in the middle, told here on one line.
-_RATE_LIMITED = (
-    "This request exceeded a rate limit. This can happen if the client exceeds one of the "
-    "published rate limits within a short time window."
-)
 
 
 @attrs.frozen
@@ -61,26 +58,47 @@ class JournalEntry:
     fault: str | None = None
 
 
-class Emulator:
-    """Pinterest's Customer Lists API, offline: keeps its lists in memory, and nothing else.
+@attrs.frozen(repr=False, eq=False)
+class Snapshot:
+    """All of an emulator at one moment; only `Emulator.restore` can do something with it."""
 
-    Every instance is a Pinterest of its own. The same seed and the same requests lead to the
-    same ids, the same matches and the same answers.
+    contents: Contents
+    windows: Mapping[tuple[str, str], Window]
+    journal: tuple[JournalEntry, ...]
+    handled: int
+
+
+class Emulator(Controls):
+    """Pinterest's audience API, offline: customer lists, audiences, uploads and tokens.
+
+    Every instance is a Pinterest of its own, in memory. The same seed and the same requests lead
+    to the same ids, the same matches, the same tokens and the same answers.
 
     Args:
-        clock: Returns Unix seconds; a test gives its own and moves it.
-        seed: Chooses whom Pinterest knows, the request ids and the bookmarks.
+        clock: Returns Unix seconds; a test gives its own and moves it, or calls `advance`.
+        seed: Chooses whom Pinterest knows, the request ids, the bookmarks and the tokens.
         match_rate: The share of records that are Pinterest accounts, from 0.0 to 1.0.
-        processing_seconds: How long a list stays PROCESSING after a create or an update. Then
-            it is READY with at least 100 matched members and TOO_SMALL with fewer.
-        access_tokens: The bearer tokens to accept; None accepts any that is not empty.
+        match: The same, or a function that says it of each record; it goes before `match_rate`.
+        processing_seconds: How long a list stays PROCESSING after a create or an update, an
+            audience INITIALIZING after its list, and an upload RUNNING. Then a list is READY with
+            at least 100 matched members and TOO_SMALL with fewer.
+        access_tokens: The bearer tokens to accept, for ever and for everything. None accepts any
+            that is not empty, unless `apps` are named: then those that their logins gave.
+        apps: The secret of each app by its id; None for any id with any secret.
+        refresh_tokens: Refresh tokens that apps have from before.
         ad_accounts: The ids of the ad accounts there are; None for any numeric id.
-        rate_limits: The budgets of each token; None for no budgets and no rate headers.
+        access: What Pinterest has granted the apps: the budgets of "standard" or "trial".
+        rate_limits: Other budgets than those of `access`; None for no budgets and no rate headers.
         create_status: What a successful create answers: 200, or 201 as version 5.28 of the API
             allows.
+        uploads: Whether multipart uploads are "open", or refused as a beta that the account is
+            not in: "restricted" with 401 and code 3, "forbidden" with 403 and code 29.
+        guesses: What Pinterest has not published, as switches.
+        state: A file to begin with, which `save` writes; nothing is read when it is not there.
 
     Raises:
-        ValueError: When an argument is out of its range.
+        ValueError: When an argument is out of its range, or the file is no state.
+        OSError: When the file cannot be read.
 
     Example:
         >>> emulator = Emulator(seed=7)
@@ -93,7 +111,7 @@ class Emulator:
         >>> emulator.handle(request).status
         200
         >>> emulator
-        <Emulator: 1 ad_accounts, 1 customer_lists, 2 members, 1 requests>
+        <Emulator: 1 ad_accounts, 1 customer_lists, 2 members, 0 audiences, 0 uploads, 1 requests>
     """
 
     def __init__(
@@ -102,49 +120,66 @@ class Emulator:
         clock: Callable[[], float] = time.time,
         seed: int = 0,
         match_rate: float = 0.6,
+        match: Match | None = None,
         processing_seconds: float = 2.0,
         access_tokens: Iterable[str] | None = None,
+        apps: Mapping[str, str] | None = None,
+        refresh_tokens: Iterable[str] = (),
         ad_accounts: Iterable[str] | None = None,
-        rate_limits: RateLimits | None = STANDARD_LIMITS,
+        access: Access = "standard",
+        rate_limits: RateLimits | Literal["by access"] | None = "by access",
         create_status: Literal[200, 201] = 200,
+        uploads: Literal["open", "restricted", "forbidden"] = "open",
+        guesses: Guesses | None = None,
+        state: str | os.PathLike[str] | None = None,
     ) -> None:
-        if not 0.0 <= match_rate <= 1.0:
-            raise ValueError("match_rate must be between 0.0 and 1.0")
-        if not processing_seconds >= 0.0:
-            raise ValueError("processing_seconds must not be negative")
-        if create_status not in (200, 201):
-            raise ValueError("create_status must be 200 or 201")
-        accounts = _words("ad_accounts", ad_accounts)
-        if accounts is not None and not all(map(IDENTIFIER.fullmatch, accounts)):
-            raise ValueError("ad_accounts must be ids of 1 to 18 digits")
-        self._tokens = _words("access_tokens", access_tokens)
-        if self._tokens is not None and not all(each.split() == [each] for each in self._tokens):
-            raise ValueError("access_tokens must not be empty or hold white space")
-        self._state = State(
+        knows: Match = match_rate if match is None else match
+        check_settings(knows, processing_seconds, access, create_status, uploads)
+        guesses = guesses or Guesses()
+        clock = VirtualClock(clock)
+        world = World(
             clock=clock,
             seed=seed,
-            match_rate=match_rate,
+            match=knows,
             processing_seconds=processing_seconds,
-            ad_accounts=accounts,
+            ad_accounts=read_accounts(ad_accounts),
+            guesses=guesses,
+            apps=None if apps is None else dict(apps),
+            access_tokens=read_tokens("access_tokens", access_tokens),
+            refresh_tokens=read_tokens("refresh_tokens", refresh_tokens) or (),
         )
+        # One lock for everything: a blocking client, an awaiting one and a test's own thread may
+        # share an emulator, and no request takes long.
+        super().__init__(world, Faults(seed), Lock())
         self._context = Context(
-            state=self._state, bookmarks=Bookmarks(seed), create_status=create_status
+            world=world, bookmarks=Bookmarks(seed), create_status=create_status, uploads=uploads
         )
-        self._limiter = None if rate_limits is None else Limiter(rate_limits, clock)
+        limits = LIMITS_OF[access] if rate_limits == "by access" else rate_limits
+        counted = guesses.refused_requests_count
+        self._limiter = None if limits is None else Limiter(limits, clock, refused_count=counted)
         self._rid_key = seeded_key(seed, "request id")
         self._journal: deque[JournalEntry] = deque(maxlen=_JOURNAL_ENTRIES)
         self._handled = 0
-        self._faults = Faults(seed)
-        self._faulty = FaultyEngine(self._faults, self._answer, self._stand_in, clock)
-        # One lock for everything: a blocking client, an awaiting one and a test's own thread may
-        # share an emulator, and no request takes long.
-        self._lock = Lock()
+        self._faulty = FaultyEngine(self.faults, self._answer, self._stand_in, clock)
+        self._seed = seed
+        self._match_rate = None if callable(knows) else knows
+        self._file = None if state is None else Path(state)
+        if self._file is not None and self._file.exists():
+            self._load(self._file)
 
     def __repr__(self) -> str:
-        with self._lock:
-            counted = {**self._state.counts(), "requests": self._handled}
+        counted = self.counts()
         told = ", ".join(f"{number} {what}" for what, number in counted.items())
         return f"<Emulator: {told}>"
+
+    def counts(self) -> dict[str, int]:
+        """Return how much there is of everything.
+
+        Returns:
+            Counts by the name of what is counted; `requests` are those answered.
+        """
+        with self._settled() as world:
+            return {**world.counts(), "requests": self._handled}
 
     def handle(self, request: Request) -> Response:
         """Answer one request. May be called from any thread.
@@ -155,7 +190,7 @@ class Emulator:
         Returns:
             The answer, in bytes.
         """
-        with self._lock:
+        with self._settled():
             response = self._faulty.handle(request)
             if response.fault is not None:
                 self._journal[-1] = attrs.evolve(
@@ -195,110 +230,76 @@ class Emulator:
         return EmulatorTransport(self.handle, sleep=sleep)
 
     @property
-    def faults(self) -> Faults:
-        """What waits to go wrong; a fault that is used up is gone."""
-        return self._faults
-
-    def fault(self, kind: FaultKind, /, **settings: Unpack[FaultSettings]) -> Fault:
-        """Let something go wrong from now on.
-
-        Args:
-            kind: What happens; `Fault` tells which kinds there are.
-            **settings: Whom it strikes, how often and how; the attributes of `Fault`.
-
-        Returns:
-            The fault, which is among `faults` until it is used up.
-
-        Raises:
-            ValueError: When a setting is out of its range.
-
-        Example:
-            >>> emulator = Emulator()
-            >>> emulator.fault("no_answer", operation="customer_lists_create", times=2)
-            <Fault: no_answer, customer_lists_create, 2 times>
-        """
-        fault = Fault(kind, **settings)
-        self._faults.add(fault)
-        return fault
-
-    @property
     def requests(self) -> tuple[JournalEntry, ...]:
         """The last 10,000 requests, oldest first."""
         with self._lock:
             return tuple(self._journal)
 
-    def customer_list(self, customer_list_id: str) -> dict[str, object]:
-        """Return a list as the API would show it now, at no cost to any budget.
-
-        Args:
-            customer_list_id: Its id.
-
-        Returns:
-            The fields of a CustomerList.
-
-        Raises:
-            KeyError: When there is no such list.
-        """
+    @property
+    def handled(self) -> int:
+        """How many requests were answered, in this process and those that its file came from."""
         with self._lock:
-            return self._state.show(self._find(customer_list_id))
+            return self._handled
 
-    def members(self, customer_list_id: str) -> frozenset[Member]:
-        """Return who is in a list, which the API itself never tells.
-
-        Args:
-            customer_list_id: Its id.
+    def snapshot(self) -> Snapshot:
+        """Take a picture of everything.
 
         Returns:
-            Records as they were sent, and rows as their sorted (field, value) pairs.
-
-        Raises:
-            KeyError: When there is no such list.
-        """
-        with self._lock:
-            return frozenset(self._find(customer_list_id).members)
-
-    def seed_lists(
-        self,
-        ad_account_id: str,
-        count: int,
-        *,
-        name: str = "List {}",
-        records: Iterable[str] = (),
-        is_nca: bool = False,
-    ) -> tuple[str, ...]:
-        """Create many lists at once, past the API: no request, no budget, no journal.
-
-        Args:
-            ad_account_id: The account they will belong to.
-            count: How many.
-            name: Their name; `{}` in it becomes 1, 2, 3 and so on.
-            records: The records in each of them.
-            is_nca: Whether they are for new customer acquisition.
-
-        Returns:
-            Their ids, oldest first.
-
-        Raises:
-            ValueError: When there can be no such ad account.
+            A picture of lists, audiences, uploads, tokens, budgets, journal, and how far the clock
+            was moved ahead; faults wait on as they are. `restore` can go back to it, as often as
+            you like; it is cheap, even of long lists.
 
         Example:
             >>> emulator = Emulator()
-            >>> first, second = emulator.seed_lists("549", 2)
-            >>> emulator.customer_list(second)["name"]
-            'List 2'
+            >>> before = emulator.snapshot()
+            >>> (spring,) = emulator.seed_lists("549", 1)
+            >>> emulator.restore(before)
+            >>> emulator.counts()["customer_lists"]
+            0
+        """
+        with self._settled() as world:
+            windows = {} if self._limiter is None else self._limiter.export()
+            return Snapshot(world.export(), windows, tuple(self._journal), self._handled)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a picture.
+
+        Args:
+            snapshot: What `snapshot` of this emulator, or of one with the same seed, returned.
         """
         with self._lock:
-            if not IDENTIFIER.fullmatch(ad_account_id) or not self._state.has_account(
-                ad_account_id
-            ):
-                raise ValueError("ad_account_id is not an account of this emulator")
-            created = self._state.create_many(
-                ad_account_id,
-                [name.replace("{}", str(number)) for number in range(1, count + 1)],
-                members=tuple(records),
-                is_nca=is_nca,
+            self._world.take(snapshot.contents)
+            if self._limiter is not None:
+                self._limiter.take(snapshot.windows)
+            self._journal.clear()
+            self._journal.extend(snapshot.journal)
+            self._handled = snapshot.handled
+
+    def save(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Write everything but budgets and journal to a file, for `Emulator(state=...)`.
+
+        Args:
+            path: Where; None for the file that the emulator was made with. It is replaced as a
+                whole, and only its owner may read it.
+
+        Raises:
+            ValueError: When there is no path.
+            OSError: When it cannot be written.
+        """
+        # SQLite is not needed by whoever saves nothing.
+        from pinterest_audiences.emulator import storage  # noqa: PLC0415
+
+        target = self._file if path is None else Path(path)
+        if target is None:
+            raise ValueError("this emulator was made without a file: name one")
+        with self._settled() as world:
+            saved = storage.Saved(
+                contents=world.export(),
+                handled=self._handled,
+                seed=self._seed,
+                match_rate=self._match_rate,
             )
-            return tuple(str(each.id) for each in created)
+        storage.write(target, saved)
 
     def _answer(self, request: Request) -> Response:
         category: Category | None = None
@@ -308,8 +309,11 @@ class Emulator:
                 raise body_too_large()
             route, parameters = find_route(request.method, request.path)
             category = route.category
-            rate_headers = self._admit(request, route)
-            answer = route.answer(Call(self._context, request, parameters))
+            admission = admit(request, route, self._world.tokens, self._limiter)
+            rate_headers = admission.headers
+            if admission.refusal is not None:
+                raise admission.refusal
+            answer = route.answer(Call(self._context, request, parameters, admission.principal))
         except ApiError as error:
             answer = error.answer
         return self._finish(request.method, request.path, category, answer, rate_headers)
@@ -318,24 +322,26 @@ class Emulator:
         route, _ = find_route(request.method, request.path)
         return self._finish(request.method, request.path, route.category, answer, ())
 
-    def _find(self, customer_list_id: str) -> CustomerListState:
-        found = self._state.find(customer_list_id)
-        if found is None:
-            raise KeyError(customer_list_id)
-        return found
+    def _forget(self) -> None:
+        self._faulty.clear()
+        if self._limiter is not None:
+            self._limiter.clear()
+        self._journal.clear()
+        self._handled = 0
 
-    def _admit(self, request: Request, route: Route) -> Headers:
-        token = _bearer_token(request)
-        if token is None or (self._tokens is not None and token not in self._tokens):
-            if route.needs_token:
-                raise ApiError(401, 2, "Authentication failed.")
-            return ()
-        if self._limiter is None:
-            return ()
-        standing = self._limiter.spend(token, route.category)
-        if not standing.allowed:
-            raise ApiError(429, 8, _RATE_LIMITED, standing.headers)
-        return standing.headers
+    def _show_budgets(self) -> list[dict[str, object]]:
+        return [] if self._limiter is None else self._limiter.show()
+
+    def _load(self, path: Path) -> None:
+        from pinterest_audiences.emulator import storage  # noqa: PLC0415
+
+        saved = storage.read(path)
+        same = self._match_rate is not None and (saved.seed, saved.match_rate) == (
+            self._seed,
+            self._match_rate,
+        )
+        self._world.take(saved.contents, recount=not same)
+        self._handled = saved.handled
 
     def _finish(
         self,
@@ -348,9 +354,13 @@ class Emulator:
         self._handled += 1
         self._journal.append(JournalEntry(method, path, answer.status, category))
         rid = blake2b(str(self._handled).encode(), key=self._rid_key, digest_size=7).digest()
-        body = json.dumps(answer.payload, separators=(",", ":")).encode()
+        if answer.content is None:
+            body = json.dumps(answer.payload, separators=(",", ":")).encode()
+            content_type: Headers = (("content-type", "application/json"),)
+        else:
+            body, content_type = answer.content, ()
         headers = (
-            ("content-type", "application/json"),
+            *content_type,
             ("content-length", str(len(body))),
             ("x-pinterest-rid", str(int.from_bytes(rid, "big"))),
             *rate_headers,
@@ -368,16 +378,3 @@ def body_too_large() -> ApiError:
         The refusal, to be raised or handed to `Emulator.refuse`.
     """
     return ApiError(413, 413, f"The request body is larger than {MAX_BODY_BYTES:,} bytes.")
-
-
-def _words(argument: str, words: Iterable[str] | None) -> frozenset[str] | None:
-    if isinstance(words, str):
-        raise ValueError(f"{argument} must be several strings, not one")  # noqa: TRY004
-    return None if words is None else frozenset(words)
-
-
-def _bearer_token(request: Request) -> str | None:
-    words = request.headers.get("authorization", "").split()
-    if len(words) != 2 or words[0].lower() != "bearer":  # noqa: PLR2004 - a scheme and a token
-        return None
-    return words[1]

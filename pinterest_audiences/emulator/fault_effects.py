@@ -7,12 +7,13 @@ time (`break_off`, `delay`) is written on the answer, and the door does it.
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
 
-from pinterest_audiences.emulator.messages import Answer, BreakOff, Headers, Request, Response
+from pinterest_audiences.emulator.messages import Answer, BreakOff, Request, Response
 from pinterest_audiences.emulator.operations import OPERATIONS
 from pinterest_audiences.emulator.routes import find_route
 
@@ -28,7 +29,11 @@ _BREAKS: Mapping[str, BreakOff] = {
     "no_answer": "close",
 }
 _INSTEAD = frozenset({"status", "html", "reset_before"})
-_FIELDS = {"unknown_enum": "status", "missing_field": "id"}
+# The first of them that an answer has: uploads have a state, and tokens have neither.
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "unknown_enum": ("status", "state", "token_type"),
+    "missing_field": ("id", "access_token"),
+}
 
 _HTML = (
     "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<h1>{status}</h1>\r\n"
@@ -83,6 +88,11 @@ class FaultyEngine:
         self._faults.settle(standing, struck=spoilt.fault is not None)
         return spoilt
 
+    def clear(self) -> None:
+        """Forget all faults, and the bookmarks of empty pages."""
+        self._faults.clear()
+        self._held_back.clear()
+
     def _spoil(self, fault: Fault, request: Request) -> Response:
         if fault.kind in _INSTEAD:
             whole = self._instead(fault, request)
@@ -107,7 +117,8 @@ class FaultyEngine:
         if fault.applied:
             finished = self._answer(request)
             body = json.dumps(answer.payload, separators=(",", ":")).encode()
-            finished = _with_body(attrs.evolve(finished, status=status), body)
+            finished = attrs.evolve(finished, status=status)
+            finished = _with_body(finished, body, "application/json")
             finished = attrs.evolve(finished, headers=(*finished.headers, *headers))
         else:
             finished = self._stand_in(request, answer)
@@ -119,7 +130,8 @@ class FaultyEngine:
         """Change an answer, or return None when it has nothing that could be changed."""
         match fault.kind:
             case "truncated_json":
-                return _with_body(whole, whole.body[: len(whole.body) // 2])
+                half = whole.body[: len(whole.body) // 2]
+                return _with_body(whole, half) if _is_json(whole) else None
             case "wrong_content_type":
                 return _with_header(whole, "content-type", fault.content_type)
             case "clock_skew":
@@ -128,7 +140,8 @@ class FaultyEngine:
                 return whole
             case _:
                 pass
-        if whole.status >= 300:  # noqa: PLR2004 - a refusal has no fields to play with
+        # A refusal has no fields to play with, nor has what is no JSON.
+        if whole.status >= HTTPStatus.MULTIPLE_CHOICES or not _is_json(whole):
             return None
         payload = cast("Json", json.loads(whole.body))
         changed = self._change(fault, request, payload)
@@ -147,8 +160,10 @@ class FaultyEngine:
             for item in many:
                 item[fault.field or "field_of_tomorrow"] = fault.value
             return bool(many)
-        name = fault.field or _FIELDS[fault.kind]
-        holders = [each for each in _objects(payload) if name in each]
+        objects = list(_objects(payload))
+        names = _FIELDS[fault.kind] if fault.field is None else (fault.field,)
+        name = next((name for name in names if any(name in each for each in objects)), names[0])
+        holders = [each for each in objects if name in each]
         for holder in holders:
             if fault.kind == "missing_field":
                 del holder[name]
@@ -191,6 +206,10 @@ def _operation(request: Request) -> str | None:
     return OPERATIONS.get((route.method, route.template))
 
 
+def _is_json(response: Response) -> bool:
+    return bool(response.body) and response.header("content-type") == "application/json"
+
+
 def _objects(node: object) -> Iterator[Json]:
     """Walk over all JSON objects, the outer ones first."""
     if isinstance(node, dict):
@@ -203,10 +222,8 @@ def _objects(node: object) -> Iterator[Json]:
 
 
 def _with_header(response: Response, name: str, value: str) -> Response:
-    headers: Headers = tuple(
-        (each, value if each == name else old) for each, old in response.headers
-    )
-    return attrs.evolve(response, headers=headers)
+    others = tuple(pair for pair in response.headers if pair[0] != name)
+    return attrs.evolve(response, headers=((name, value), *others))
 
 
 def _with_body(response: Response, body: bytes, content_type: str | None = None) -> Response:

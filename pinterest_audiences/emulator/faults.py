@@ -107,7 +107,8 @@ class Fault:
         headers: More headers of the answer, such as `retry-after`.
         applied: Whether the request is carried out all the same; for `status` and `html`.
         seconds: How late the answer is, with any kind; for `clock_skew` how fast the clock is.
-        field: The field meant: `id`, `status` or `field_of_tomorrow` unless given.
+        field: The field meant; unless given `id` (of tokens `access_token`), `status` (of uploads
+            `state`, of tokens `token_type`) or `field_of_tomorrow`.
         value: The value of an unknown field or enum.
         content_type: What `wrong_content_type` says instead.
 
@@ -264,7 +265,8 @@ class Faults:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self._random = random.Random(f"faults:{seed}")  # noqa: S311 - to be repeatable
+        self._seed = f"faults:{seed}"
+        self._random = random.Random(self._seed)  # noqa: S311 - to be repeatable
         self._standing: list[Standing] = []
         self._lock = Lock()
 
@@ -285,9 +287,10 @@ class Faults:
             self._standing += [Standing(fault) for fault in faults]
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Forget all faults, and begin anew with chance."""
         with self._lock:
             self._standing.clear()
+            self._random.seed(self._seed)
 
     def show(self) -> list[dict[str, object]]:
         """Return the faults as JSON has them, and how often each has struck.

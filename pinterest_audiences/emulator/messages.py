@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -16,6 +17,10 @@ Headers = tuple[tuple[str, str], ...]
 BreakOff = Literal["reset", "reset_halfway", "close"]
 """How a door ends a connection instead of answering: with a reset before the first byte of the
 answer or in the middle of its body, or as if it were done without a word."""
+
+
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+_PINTEREST = "https://api.pinterest.com"
 
 
 def _lower_names(headers: Mapping[str, str]) -> dict[str, str]:
@@ -32,6 +37,7 @@ class Request:
         query: The raw query string, without the question mark.
         headers: The headers; names are lower-cased, repeated ones joined with ", ".
         body: The whole body.
+        scheme: "http" or "https", by the door that was used.
     """
 
     method: str
@@ -41,10 +47,22 @@ class Request:
         factory=dict[str, str], repr=False, converter=_lower_names
     )
     body: bytes = attrs.field(default=b"", repr=False)
+    scheme: str = "https"
+
+    @property
+    def origin(self) -> str:
+        """Where the request was sent to, as `scheme://host`; Pinterest's own without a host."""
+        host = self.headers.get("host", "")
+        return f"{self.scheme}://{host}" if _HOST.fullmatch(host) else _PINTEREST
 
     @classmethod
     def from_wire(
-        cls, method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+        cls,
+        method: bytes,
+        target: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        body: bytes,
+        scheme: str = "http",
     ) -> Request:
         """Build a request from the bytes on the wire, in the same way for every door.
 
@@ -54,6 +72,7 @@ class Request:
                 has to accept as well (RFC 9112, section 3.2.2).
             headers: Names and values, in the order of arrival.
             body: The whole body.
+            scheme: "http" or "https".
 
         Returns:
             The request.
@@ -67,7 +86,12 @@ class Request:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             merged[name] = f"{merged[name]}, {value}" if name in merged else value
         return cls(
-            method=method.decode("latin-1"), path=path, query=query, headers=merged, body=body
+            method=method.decode("latin-1"),
+            path=path,
+            query=query,
+            headers=merged,
+            body=body,
+            scheme=scheme,
         )
 
 
@@ -120,11 +144,13 @@ class Answer:
         status: The HTTP status.
         payload: What the body will be, as plain Python objects.
         headers: Headers of this answer alone, such as `allow`.
+        content: The body itself, when it is not JSON; its type is then among the headers.
     """
 
     status: int
-    payload: Mapping[str, object]
+    payload: Mapping[str, object] = attrs.field(factory=dict[str, object])
     headers: Headers = ()
+    content: bytes | None = attrs.field(default=None, repr=False)
 
 
 class ApiError(Exception):

@@ -27,9 +27,18 @@ OPERATIONS: Mapping[tuple[str, str], str] = {
     ("GET", _AUDIENCES): "audiences_list",
     ("GET", _AUDIENCE): "audiences_get",
     ("PATCH", _AUDIENCE): "audiences_update",
+    ("PUT", "/_s3/customer-list-uploads/{upload_id}/{part_number}"): "customer_list_uploads_put",
+    ("GET", "/v5/ad_accounts"): "ad_accounts_list",
+    ("GET", _ACCOUNT): "ad_accounts_get",
+    ("GET", "/v5/user_account"): "user_account_get",
+    ("GET", "/oauth/"): "oauth_authorize",
     ("POST", "/v5/oauth/token"): "oauth_token",
     ("POST", "/v5/oauth/token/revoke"): "token_revoke",
 }
-"""Each operation by its method and the template of its path."""
+"""Each operation by its method and the template of its path.
+
+Pinterest has no names for the two that are no part of its API: the page where a user lets an app
+in, and the storage that takes the parts of an upload.
+"""
 
 OPERATION_NAMES = tuple(OPERATIONS.values())

@@ -18,6 +18,7 @@ import anyio.abc
 import attrs
 import h11
 
+from pinterest_audiences.emulator.admin import operate
 from pinterest_audiences.emulator.engine import MAX_BODY_BYTES, body_too_large
 from pinterest_audiences.emulator.messages import ApiError, Request, Response
 
@@ -168,7 +169,7 @@ class _Connection:
                 return
             if request is None:
                 return
-            answer = self._emulator.handle(request)
+            answer = operate(self._emulator, request) or self._emulator.handle(request)
             if answer.delay:
                 await anyio.sleep(answer.delay)
             if answer.break_off is not None:

@@ -7,19 +7,17 @@ and a seed, so that the same requests always lead to the same state.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from pinterest_audiences.emulator.members import Match, Matcher, Member, Packed, pack, unpack
+from pinterest_audiences.emulator.shelves import Order, Shelves, id_number
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-Member = str | tuple[tuple[str, str], ...]
-"""A record as it was sent, or a row as its sorted (field, value) pairs."""
-
-Order = Literal["ASCENDING", "DESCENDING"]
 OperationType = Literal["ADD", "REMOVE"]
 
 MINIMUM_MATCHED = 100
@@ -28,53 +26,6 @@ MINIMUM_MATCHED = 100
 # Ids have gaps, so that nobody comes to count on neighbours.
 _FIRST_ID = 2_542_620_000_000
 _ID_STEP = 7
-
-_HASH_BYTES = 8
-_HASH_RANGE = 2 ** (8 * _HASH_BYTES)
-
-
-def seeded_key(seed: int, purpose: str) -> bytes:
-    """Derive a key for one purpose from the emulator's seed.
-
-    Args:
-        seed: The emulator's seed.
-        purpose: What the key is for; different purposes get unrelated keys.
-
-    Returns:
-        32 bytes.
-    """
-    return blake2b(f"{purpose}:{seed}".encode(), digest_size=32).digest()
-
-
-class Matcher:
-    """Decides which members Pinterest knows: the same ones for the same seed.
-
-    Args:
-        seed: Chooses whom Pinterest knows.
-        match_rate: The share of members that are known, from 0.0 to 1.0.
-    """
-
-    def __init__(self, seed: int, match_rate: float) -> None:
-        # A keyed hash, ready to be copied: half the price of keying one for each member.
-        self._keyed = blake2b(key=seeded_key(seed, "match"), digest_size=_HASH_BYTES)
-        self._below = round(match_rate * _HASH_RANGE)
-
-    def count(self, members: Iterable[Member]) -> int:
-        """Return how many of these members are Pinterest accounts.
-
-        Args:
-            members: Records or rows, each counted once for every time it comes.
-
-        Returns:
-            The number of matches.
-        """
-        matches = 0
-        for member in members:
-            digest = self._keyed.copy()
-            # JSON may carry half a surrogate pair, which plain UTF-8 refuses.
-            digest.update(str(member).encode("utf-8", "surrogatepass"))
-            matches += int.from_bytes(digest.digest(), "big") < self._below
-        return matches
 
 
 @attrs.define(kw_only=True)
@@ -89,12 +40,15 @@ class CustomerListState:
         is_nca: Whether it was uploaded for new customer acquisition.
         created_at: When it was created, in Unix seconds.
         updated_at: When records were last added or removed.
+        uploading_until: When the last of its multipart uploads ends, or ended.
         processed_at: When Pinterest will be, or was, done with it.
         num_batches: 1 for the creation and 1 for each update.
         num_uploaded: Records sent to be added, whether or not they were there already.
         num_removed: Records sent to be removed, whether or not they were there.
-        members: Who is in it.
+        members: Who is in it, packed.
+        members_shared: Whether others hold the same set, which must not be changed then.
         matched: How many of the members Pinterest knows.
+        settled: How many it knew when processing last came to an end, before the last change.
     """
 
     id: int
@@ -104,12 +58,15 @@ class CustomerListState:
     is_nca: bool = False
     created_at: float
     updated_at: float
+    uploading_until: float = 0.0
     processed_at: float
     num_batches: int = 1
     num_uploaded: int = 0
     num_removed: int = 0
-    members: set[Member] = attrs.field(repr=False)
+    members: set[Packed] = attrs.field(repr=False)
+    members_shared: bool = False
     matched: int = 0
+    settled: int | None = None
 
 
 @attrs.frozen
@@ -125,34 +82,13 @@ class Page:
     more: bool
 
 
-class _Shelf:
-    """Lists by rising id. Ids only grow and nothing is deleted, so that adding is appending."""
-
-    def __init__(self) -> None:
-        self._ids: list[int] = []
-        self._lists: list[CustomerListState] = []
-
-    def add(self, customer_list: CustomerListState) -> None:
-        self._ids.append(customer_list.id)
-        self._lists.append(customer_list)
-
-    def page(self, *, order: Order, after: int | None, size: int) -> Page:
-        if order == "ASCENDING":
-            start = 0 if after is None else bisect_right(self._ids, after)
-            end = min(start + size, len(self._ids))
-            return Page(tuple(self._lists[start:end]), more=end < len(self._ids))
-        end = len(self._ids) if after is None else bisect_left(self._ids, after)
-        start = max(0, end - size)
-        return Page(tuple(reversed(self._lists[start:end])), more=start > 0)
-
-
 class State:
     """All ad accounts with their customer lists.
 
     Args:
         clock: Returns Unix seconds.
         seed: Chooses whom Pinterest knows.
-        match_rate: The share of members that Pinterest knows, from 0.0 to 1.0.
+        match_rate: Whom Pinterest knows: a share, or a function that is asked for each member.
         processing_seconds: How long a list stays PROCESSING after a change.
         ad_accounts: The accounts there are; None for any.
     """
@@ -162,7 +98,7 @@ class State:
         *,
         clock: Callable[[], float],
         seed: int,
-        match_rate: float,
+        match_rate: Match,
         processing_seconds: float,
         ad_accounts: frozenset[str] | None,
     ) -> None:
@@ -170,10 +106,8 @@ class State:
         self._matcher = Matcher(seed, match_rate)
         self._processing_seconds = processing_seconds
         self._ad_accounts = ad_accounts
-        self._lists: dict[str, CustomerListState] = {}
-        # With and without the lists for new customer acquisition: a filter over one shelf would
-        # make a page of few such lists cost as much as the whole account.
-        self._shelves: dict[str, tuple[_Shelf, _Shelf]] = {}
+        self._lists: dict[int, CustomerListState] = {}
+        self._shelves = Shelves()
 
     def has_account(self, ad_account_id: str) -> bool:
         """Return whether there is such an ad account.
@@ -186,6 +120,15 @@ class State:
         """
         return self._ad_accounts is None or ad_account_id in self._ad_accounts
 
+    def accounts(self) -> list[str]:
+        """Return the ad accounts that can be told by name.
+
+        Returns:
+            Those there are, or, when any is there, those that have lists; by rising id.
+        """
+        named = self._shelves.accounts() if self._ad_accounts is None else self._ad_accounts
+        return sorted(named, key=lambda account: (int(account), account))
+
     def find(self, customer_list_id: str) -> CustomerListState | None:
         """Return a list, whichever account it belongs to.
 
@@ -195,7 +138,8 @@ class State:
         Returns:
             The list, or None when there is none with that id.
         """
-        return self._lists.get(customer_list_id)
+        key = id_number(customer_list_id)
+        return None if key is None else self._lists.get(key)
 
     def create(
         self,
@@ -225,9 +169,9 @@ class State:
     def create_many(
         self,
         ad_account_id: str,
-        names: Iterable[str],
+        names: Sequence[str],
         *,
-        members: Sequence[Member],
+        members: Iterable[Member],
         list_type: str = "EMAIL",
         is_nca: bool = False,
     ) -> list[CustomerListState]:
@@ -236,7 +180,7 @@ class State:
         Args:
             ad_account_id: The account they will belong to.
             names: A name for each.
-            members: What was sent for each, with repeats.
+            members: What was sent for each, with repeats; taken one by one.
             list_type: What they are said to hold.
             is_nca: Whether they are for new customer acquisition.
 
@@ -244,8 +188,12 @@ class State:
             The new lists, in the order of their names and ids.
         """
         now = self._clock()
-        distinct = set(members)
-        matched = self._matcher.count(distinct)
+        distinct: set[Packed] = set()
+        sent = 0
+        for member in members:
+            distinct.add(pack(member))
+            sent += 1
+        matched = self._matcher.count(map(unpack, distinct))
         created: list[CustomerListState] = []
         for name in names:
             customer_list = CustomerListState(
@@ -257,8 +205,9 @@ class State:
                 created_at=now,
                 updated_at=now,
                 processed_at=now + self._processing_seconds,
-                num_uploaded=len(members),
-                members=set(distinct),
+                num_uploaded=sent,
+                members=distinct,
+                members_shared=len(names) > 1,
                 matched=matched,
             )
             self._keep(customer_list)
@@ -278,21 +227,50 @@ class State:
             operation_type: What to do with the members.
             members: What was sent, with repeats.
         """
-        # Only members that come or go are hashed again: the matched count never needs a recount.
-        if operation_type == "ADD":
-            new = set(members) - customer_list.members
-            customer_list.members |= new
-            customer_list.matched += self._matcher.count(new)
-            customer_list.num_uploaded += len(members)
-        else:
-            gone = customer_list.members.intersection(members)
-            customer_list.members -= gone
-            customer_list.matched -= self._matcher.count(gone)
-            customer_list.num_removed += len(members)
-        now = self._clock()
+        self.begin_batch(customer_list, self._clock())
+        self.merge(customer_list, operation_type, members)
+
+    def begin_batch(self, customer_list: CustomerListState, now: float) -> None:
+        """Count one more batch of a list, which is being processed from now on.
+
+        Args:
+            customer_list: The list to change.
+            now: When that happens.
+        """
+        if now >= customer_list.processed_at:
+            customer_list.settled = customer_list.matched
         customer_list.num_batches += 1
         customer_list.updated_at = now
         customer_list.processed_at = now + self._processing_seconds
+
+    def merge(
+        self,
+        customer_list: CustomerListState,
+        operation_type: OperationType,
+        members: Sequence[Member],
+    ) -> None:
+        """Add members or remove them, as a part of a batch.
+
+        Args:
+            customer_list: The list to change.
+            operation_type: What to do with the members.
+            members: What was sent, with repeats.
+        """
+        if customer_list.members_shared:
+            customer_list.members = set(customer_list.members)
+            customer_list.members_shared = False
+        packed = {pack(member): member for member in members}
+        # Only members that come or go are hashed again: the matched count never needs a recount.
+        if operation_type == "ADD":
+            new = packed.keys() - customer_list.members
+            customer_list.members |= new
+            customer_list.matched += self._matcher.count(packed[each] for each in new)
+            customer_list.num_uploaded += len(members)
+        else:
+            gone = packed.keys() & customer_list.members
+            customer_list.members -= gone
+            customer_list.matched -= self._matcher.count(packed[each] for each in gone)
+            customer_list.num_removed += len(members)
 
     def page(
         self,
@@ -315,10 +293,10 @@ class State:
         Returns:
             The lists, and whether more follow.
         """
-        shelves = self._shelves.get(ad_account_id)
-        if shelves is None:
-            return Page((), more=False)
-        return shelves[exclude_nca].page(order=order, after=after, size=size)
+        cut = self._shelves.cut(
+            ad_account_id, order=order, after=after, size=size, exclude_nca=exclude_nca
+        )
+        return Page(tuple(map(self._lists.__getitem__, cut.ids)), cut.more)
 
     def show(self, customer_list: CustomerListState) -> dict[str, object]:
         """Return a list as the API shows it, fields as of version 5.28.
@@ -344,6 +322,30 @@ class State:
             "updated_time": int(customer_list.updated_at),
         }
 
+    def matched_size(self, customer_list: CustomerListState) -> int | None:
+        """Return how many members Pinterest knows, as far as processing has come.
+
+        Args:
+            customer_list: The list.
+
+        Returns:
+            The number; that from before while it is being processed; None when it never was.
+        """
+        if self._clock() < customer_list.processed_at:
+            return customer_list.settled
+        return customer_list.matched
+
+    def newest(self, count: int) -> list[CustomerListState]:
+        """Return the newest lists of all accounts.
+
+        Args:
+            count: How many at most.
+
+        Returns:
+            The lists, newest first.
+        """
+        return list(islice(reversed(self._lists.values()), count))
+
     def counts(self) -> dict[str, int]:
         """Return how much there is of everything.
 
@@ -351,21 +353,48 @@ class State:
             Counts by the name of what is counted.
         """
         return {
-            "ad_accounts": len(self._shelves),
+            "ad_accounts": len(self._shelves.accounts()),
             "customer_lists": len(self._lists),
             "members": sum(len(each.members) for each in self._lists.values()),
         }
 
+    def export(self) -> tuple[CustomerListState, ...]:
+        """Return copies of all lists, which share the sets of members until one is changed.
+
+        Returns:
+            The lists, oldest first.
+        """
+        for customer_list in self._lists.values():
+            customer_list.members_shared = True
+        return tuple(map(_copy, self._lists.values()))
+
+    def take(self, lists: Iterable[CustomerListState], *, recount: bool = False) -> None:
+        """Put other lists in the place of all there are.
+
+        Args:
+            lists: What `export` returned; they are copied, and stay as they are.
+            recount: Whether to match all members again, for another seed or share.
+        """
+        self._lists, self._shelves = {}, Shelves()
+        for customer_list in map(_copy, lists):
+            if recount:
+                customer_list.matched = self._matcher.count(map(unpack, customer_list.members))
+            self._keep(customer_list)
+
     def _keep(self, customer_list: CustomerListState) -> None:
-        self._lists[str(customer_list.id)] = customer_list
-        everything, without_nca = self._shelves.setdefault(
-            customer_list.ad_account_id, (_Shelf(), _Shelf())
+        self._lists[customer_list.id] = customer_list
+        self._shelves.add(
+            customer_list.ad_account_id, customer_list.id, is_nca=customer_list.is_nca
         )
-        everything.add(customer_list)
-        if not customer_list.is_nca:
-            without_nca.add(customer_list)
 
     def _status(self, customer_list: CustomerListState) -> str:
-        if self._clock() < customer_list.processed_at:
+        now = self._clock()
+        if now < customer_list.uploading_until:
+            return "UPLOADING"
+        if now < customer_list.processed_at:
             return "PROCESSING"
         return "READY" if customer_list.matched >= MINIMUM_MATCHED else "TOO_SMALL"
+
+
+def _copy(customer_list: CustomerListState) -> CustomerListState:
+    return attrs.evolve(customer_list)

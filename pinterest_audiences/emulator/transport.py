@@ -91,7 +91,11 @@ class EmulatorTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
     def _answer(self, request: httpx.Request, body: bytes) -> Response:
         return self._handle(
             Request.from_wire(
-                request.method.encode(), request.url.raw_path, request.headers.raw, body
+                request.method.encode(),
+                request.url.raw_path,
+                request.headers.raw,
+                body,
+                request.url.scheme,
             )
         )
 

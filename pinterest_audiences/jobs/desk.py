@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from os import PathLike
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple
 
@@ -16,7 +17,13 @@ from pinterest_audiences.jobs.state import State
 
 if TYPE_CHECKING:
     from pinterest_audiences._wire.clock import Clock
-    from pinterest_audiences.models import CustomerList, OperationType, Order, UserListType
+    from pinterest_audiences.models import (
+        CustomerList,
+        CustomerListUpload,
+        OperationType,
+        Order,
+        UserListType,
+    )
     from pinterest_audiences.pagination import AsyncPager
     from pinterest_audiences.records.batches import Batch
 
@@ -58,6 +65,17 @@ class Calls(Protocol):
         records: Batch,
     ) -> Awaitable[CustomerList]:
         """Add to a list, or remove from it."""
+        ...
+
+    def upload_file_in_parts(
+        self,
+        ad_account_id: str | int,
+        customer_list_id: str | int,
+        file: Path,
+        *,
+        operation: OperationType | str,
+    ) -> Awaitable[CustomerListUpload]:
+        """Send a file of records."""
         ...
 
     def customer_lists_list(

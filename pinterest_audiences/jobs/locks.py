@@ -12,7 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pinterest_audiences.jobs.errors import ListBusyError, StateError
+from pinterest_audiences.jobs.errors import ListBusyError, disk_error
 
 __all__ = ["list_lock"]
 
@@ -62,7 +62,7 @@ def list_lock(state: Path, list_key: int, told: str) -> Generator[int | None, No
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as error:
-        raise StateError(error.strerror or "cannot be made", path=str(path)) from error
+        raise disk_error(error, path) from error
     try:
         try:
             _take(descriptor)
@@ -74,8 +74,11 @@ def list_lock(state: Path, list_key: int, told: str) -> Generator[int | None, No
                 "ended, or stop it",
                 pid=holder,
             ) from None
-        died = _holder(descriptor)
-        _write(descriptor, str(os.getpid()))
+        try:
+            died = _holder(descriptor)
+            _write(descriptor, str(os.getpid()))
+        except OSError as error:
+            raise disk_error(error, path) from error
         try:
             yield died
         finally:

@@ -241,6 +241,39 @@ class State:
             if following is not None:
                 _mark_sending(sql, following.key)
 
+    def mark_all(self, job_key: int) -> None:
+        """Say that everything that is left of a job may be at Pinterest from now on."""
+        with self.database.transaction() as sql:
+            sql.execute(
+                "UPDATE batch SET status = 'sending', sends = sends + 1 "
+                "WHERE job_id = ? AND status IN ('planned', 'sending')",
+                (job_key,),
+            )
+            sql.execute(
+                "UPDATE list SET version = version + 1 "
+                "WHERE id = (SELECT list_id FROM job WHERE id = ?)",
+                (job_key,),
+            )
+
+    def unmark_all(self, job_key: int) -> None:
+        """Take back :meth:`mark_all`: nothing was sent."""
+        with self.database.transaction() as sql:
+            sql.execute(
+                "UPDATE batch SET status = 'planned', sends = sends - 1 "
+                "WHERE job_id = ? AND status = 'sending'",
+                (job_key,),
+            )
+
+    def acknowledge_all(self, job_key: int, costs: Trace, now: float) -> None:
+        """Write the receipts of everything that was marked."""
+        with self.database.transaction() as sql:
+            sql.execute(
+                "UPDATE batch SET status = 'acknowledged', acknowledged = ? "
+                "WHERE job_id = ? AND status = 'sending'",
+                (now, job_key),
+            )
+            _add_costs(sql, job_key, costs)
+
     def see_counters(self, list_key: int, seen: CustomerList) -> None:
         """Keep Pinterest's counters of a list."""
         with self.database.transaction() as sql:

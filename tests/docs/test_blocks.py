@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from _pytest.mark import ParameterSet
 
 import pinterest_audiences
+from pinterest_audiences.emulator import FaultKind
+from pinterest_audiences.emulator.admin import _DOORS
 
 pytest.importorskip("sybil", reason="the code blocks are run by the docs session, which has sybil")
 
@@ -60,3 +63,10 @@ def test_the_readme_names_every_error_and_operation() -> None:
     }
     operations = {n for n in dir(pinterest_audiences.AsyncClient) if not n.startswith("_")}
     assert errors | operations <= told
+
+
+def test_the_page_on_testing_names_every_fault_and_door() -> None:
+    """The tables are complete."""
+    told = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    assert [kind for kind in get_args(FaultKind) if f"`{kind}`" not in told] == []
+    assert [door for door in _DOORS if f"/_emulator/{door}" not in told] == []

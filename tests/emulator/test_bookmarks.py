@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emulator.conftest import Caller
 
     from pinterest_audiences.emulator import Response
-    from pinterest_audiences.emulator.state import Order
+    from pinterest_audiences.emulator.shelves import Order
 
 ACCOUNT = "549"
 ORDERS = ["ASCENDING", "DESCENDING"]

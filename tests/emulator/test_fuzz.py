@@ -14,22 +14,87 @@ SENTINEL = "somebody@secret.example"
 
 words = st.one_of(
     st.text(max_size=20),
-    st.sampled_from(["549", "2542620000000", "..", "%", "%zz", "%ff", "%2F", "%00", "\ud800", ""]),
+    st.sampled_from(
+        [
+            "549",
+            "2542620000000",
+            "2542621000000",
+            "2542622000000",
+            "1",
+            "..",
+            "%",
+            "%zz",
+            "%ff",
+            "%2F",
+            "%00",
+            "\ud800",
+            "",
+        ]
+    ),
 )
 paths = st.one_of(
     st.builds("/v5/ad_accounts/{}/customer_lists".format, words),
     st.builds("/v5/ad_accounts/{}/customer_lists/{}".format, words, words),
+    st.builds("/v5/ad_accounts/{}/customer_lists/{}/uploads".format, words, words),
+    st.builds("/v5/ad_accounts/549/customer_lists/2542620000000/uploads/{}".format, words),
+    st.builds("/v5/ad_accounts/549/customer_lists/2542620000000/uploads/{}/run".format, words),
+    st.builds("/v5/ad_accounts/{}/audiences".format, words),
+    st.builds("/v5/ad_accounts/{}/audiences/{}".format, words, words),
+    st.builds("/_s3/customer-list-uploads/{}/{}".format, words, words),
+    st.builds("/v5/ad_accounts/{}".format, words),
+    st.sampled_from(
+        [
+            "/v5/oauth/token",
+            "/v5/oauth/token/revoke",
+            "/oauth/",
+            "/v5/user_account",
+            "/v5/ad_accounts",
+        ]
+    ),
     st.lists(words, max_size=6).map("/".join),
 )
 values = st.one_of(
     words,
-    st.sampled_from(["ASCENDING", "DESCENDING", "true", "25", "0", "9" * 400, "P2&c=AAAA"]),
+    st.sampled_from(
+        [
+            "ASCENDING",
+            "RECEIVED",
+            "true",
+            "25",
+            "0",
+            "9" * 400,
+            "P2&c=AAAA",
+            "http://localhost/%0d%0a",
+            "http://localhost/",
+            "http://[",
+            "code",
+            "ads:read",
+        ]
+    ),
 )
 queries = st.lists(
     st.one_of(
         st.builds(
             "{}={}".format,
-            st.sampled_from(["page_size", "order", "bookmark", "exclude_nca", "x"]),
+            st.sampled_from(
+                [
+                    "page_size",
+                    "order",
+                    "bookmark",
+                    "exclude_nca",
+                    "ownership_type",
+                    "include_shared_accounts",
+                    "ad_account_id",
+                    "client_id",
+                    "redirect_uri",
+                    "response_type",
+                    "scope",
+                    "state",
+                    "Expires",
+                    "Signature",
+                    "x",
+                ]
+            ),
             values,
         ),
         words,
@@ -63,9 +128,39 @@ objects = st.fixed_dictionaries(
         "list_type": anything,
         "is_nca": anything,
         "operation_type": anything,
+        "operation": anything,
+        "total_parts": st.one_of(anything, st.integers(-1, 11)),
+        "audience_type": st.one_of(
+            anything, st.sampled_from(["CUSTOMER_LIST", "ACTALIKE", "VISITOR", "PERSONA"])
+        ),
+        "rule": st.one_of(
+            anything,
+            st.dictionaries(
+                st.sampled_from(
+                    ["customer_list_id", "seed_id", "percentage", "url", "event_source", "prefill"]
+                ),
+                st.one_of(anything, st.just("2542620000000"), st.just(["1"])),
+                max_size=4,
+            ),
+        ),
+        "description": anything,
     },
 )
+forms = st.lists(
+    st.builds(
+        "{}={}".format,
+        st.sampled_from(["grant_type", "code", "redirect_uri", "refresh_token", "scope", "token"]),
+        st.one_of(
+            words,
+            st.sampled_from(
+                ["authorization_code", "refresh_token", "client_credentials", "ads:read", SENTINEL]
+            ),
+        ),
+    ),
+    max_size=5,
+).map(lambda pairs: "&".join(pairs).encode("utf-8", "surrogatepass"))
 bodies = st.one_of(
+    forms,
     st.binary(max_size=200),
     anything.map(json.dumps).map(str.encode),
     objects.map(json.dumps).map(str.encode),
@@ -80,6 +175,8 @@ requests = st.builds(
     query=queries,
     headers=st.one_of(
         st.just({"Authorization": "Bearer x"}),
+        st.just({"Authorization": "Basic MTpz"}),
+        st.just({}),
         st.dictionaries(st.just("authorization") | st.text(max_size=5), st.text(max_size=20)),
     ),
     body=bodies,
@@ -92,14 +189,30 @@ def test_no_request_makes_the_emulator_fail(sent: list[Request]) -> None:
     """Every answer is below 500, is JSON with its length, and repeats nobody when it refuses."""
     emulator = Emulator(seed=1)
     emulator.seed_lists("549", 2)
+    emulator.seed_audiences("549", 2, rule={"customer_list_id": "2542620000000"})
+    upload = '{"operation": "ADD", "total_parts": 1}'
+    emulator.handle(
+        Request(
+            method="POST",
+            path="/v5/ad_accounts/549/customer_lists/2542620000000/uploads",
+            headers={"Authorization": "Bearer x"},
+            body=upload.encode(),
+        )
+    )
     for request in sent:
         answer = emulator.handle(request)
-        assert answer.status in {200, 400, 401, 404, 405}
+        assert answer.status in {200, 302, 400, 401, 403, 404, 405}
+        # A header that cannot be written would break a door.
+        assert all(f"{name}{value}".isascii() for name, value in answer.headers)
+        assert not any({"\r", "\n"} & set(value) for _, value in answer.headers)
         assert answer.header("x-pinterest-rid")
         if request.method == "HEAD":
             assert answer.body == b""
             continue
         assert answer.header("content-length") == str(len(answer.body))
+        if request.path.startswith("/_s3/") or not answer.body:
+            assert answer.status == 405 or SENTINEL.encode() not in answer.body
+            continue
         decoded = answer.json()
         assert isinstance(decoded, dict)
         if answer.status != 200:

@@ -11,16 +11,20 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import anyio
+import anyio.from_thread
 import httpx
 import pytest
 
-from pinterest_audiences.emulator import Emulator
+from pinterest_audiences.emulator import Emulator, Request
+from pinterest_audiences.emulator import __main__ as main_module
 from pinterest_audiences.emulator.__main__ import main
 
 resource = pytest.importorskip("resource", reason="limits of open files are a matter of Unix")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "pinterest_audiences.emulator"]
 TOKEN = {"Authorization": "Bearer pina_test"}
@@ -110,6 +114,44 @@ def test_its_answers_are_those_of_an_emulator_with_the_same_settings() -> None:
             assert answers[0][2].get("status") == (None if token == "none" else "READY")
 
 
+def test_faults_of_a_file_wait_from_the_beginning(tmp_path: Path) -> None:
+    """In their order, and then no more."""
+    file = tmp_path / "faults.json"
+    file.write_text('[{"kind": "status", "status": 503}, {"kind": "no_answer"}]')
+    with (
+        running("--port", "0", "--faults", str(file)) as process,
+        httpx.Client(headers=TOKEN) as client,
+    ):
+        url = f"{base_url_of(process)}/ad_accounts/549/customer_lists"
+        assert client.get(url).status_code == 503
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get(url)
+        assert client.get(url).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        (None, "No such file"),
+        ("[", "Expecting value"),
+        ('[{"kind": "html"}, {"kind": "flood"}]', "fault 2: kind must be one of"),
+    ],
+)
+def test_a_file_without_faults_is_a_usage_error(
+    tmp_path: Path, written: str | None, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said with its name, before anything is served."""
+    file = tmp_path / "faults.json"
+    if written is not None:
+        file.write_text(written)
+    with pytest.raises(SystemExit) as exit_:
+        main(["--port", "0", "--faults", str(file)])
+    assert exit_.value.code == 2
+    said = capsys.readouterr().err
+    assert f"--faults {file}: " in said
+    assert complaint in said
+
+
 def test_a_port_in_use_is_said_in_one_line() -> None:
     """On standard error, with what to do, and status 1."""
     with running("--port", "0") as first:
@@ -130,6 +172,12 @@ def test_a_port_in_use_is_said_in_one_line() -> None:
         (["--match-rate", "2"], "match_rate must be between 0.0 and 1.0"),
         (["--processing-seconds", "-1"], "processing_seconds must not be negative"),
         (["--access-token", ""], "access_tokens must not be empty"),
+        (["--refresh-token", ""], "refresh_tokens must not be empty"),
+        (["--app-id", "1"], "--app-id and --app-secret belong together"),
+        (["--app-secret", "s"], "--app-id and --app-secret belong together"),
+        (["--access", "free"], "invalid choice: 'free'"),
+        (["--state", __file__], "is not the state of an emulator"),
+        (["--state", "/nowhere/state"], "No such file or directory"),
     ],
 )
 def test_an_argument_out_of_its_range_is_a_usage_error(
@@ -161,6 +209,74 @@ def test_it_also_ends_where_the_event_loop_receives_no_signals(
     said = capsys.readouterr()
     assert said.out.startswith("http://127.0.0.1:")
     assert said.err == ""
+
+
+def test_an_app_logs_in_over_the_wire_and_its_state_outlives_the_process(tmp_path: Path) -> None:
+    """A refresh token from before gives tokens; lists and tokens are there after a restart."""
+    state = tmp_path / "state"
+    arguments = ["--port", "0", "--app-id", "1", "--app-secret", "s", "--refresh-token", "pinr.a"]
+    arguments += ["--access", "trial", "--state", str(state)]
+    form = {"grant_type": "refresh_token", "refresh_token": "pinr.a"}
+    body = {"name": "Spring", "records": "a@example.com"}
+    with running(*arguments) as process, httpx.Client() as client:
+        base_url = base_url_of(process)
+        assert client.get(f"{base_url}/ad_accounts", headers=TOKEN).status_code == 401
+        issued = client.post(f"{base_url}/oauth/token", data=form, auth=("1", "s")).json()
+        headers = {"Authorization": f"Bearer {issued['access_token']}"}
+        url = f"{base_url}/ad_accounts/549/customer_lists"
+        made = client.post(url, json=body, headers=headers)
+        assert "ads_write_app_id_user_id" in made.headers["x-ratelimit-limit"]
+        assert "300;w=86400" in made.headers["x-ratelimit-limit"]
+        assert end(process, signal.SIGTERM) == (0, "", "")
+    with running(*arguments) as process, httpx.Client() as client:
+        base_url = base_url_of(process)
+        lists = client.get(f"{base_url}/ad_accounts/549/customer_lists", headers=headers).json()
+        assert [each["id"] for each in lists["items"]] == [made.json()["id"]]
+        again = client.post(f"{base_url}/oauth/token", data=form, auth=("1", "s"))
+        assert again.status_code == 400
+        assert end(process, signal.SIGINT) == (0, "", "")
+    assert Emulator(state=state).members(made.json()["id"]) == {"a@example.com"}
+
+
+class Telling(Emulator):
+    """Says when it has been saved."""
+
+    def __init__(self, state: Path, saved: anyio.Event) -> None:
+        super().__init__(state=state)
+        self.saved = saved
+
+    def save(self, path: object = None) -> None:
+        super().save()
+        anyio.from_thread.run_sync(self.saved.set)
+
+
+@pytest.mark.anyio
+async def test_a_state_is_written_while_it_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When something was asked, so that a killed process loses little."""
+    monkeypatch.setattr(main_module, "_SAVE_SECONDS", 0.001)
+    saved = anyio.Event()
+    emulator = Telling(tmp_path / "state", saved)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(main_module._keep_saving, emulator)
+            await anyio.wait_all_tasks_blocked()
+            emulator.handle(Request(method="GET", path="/"))
+            await saved.wait()
+            tasks.cancel_scope.cancel()
+    assert Emulator(state=tmp_path / "state").handled == 1
+
+
+def test_a_state_that_cannot_be_written_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On standard error, and the status says it."""
+    emulator = Emulator(state=tmp_path / "nowhere" / "state")
+    assert main_module._save(emulator) is False
+    said = capsys.readouterr().err
+    assert said.startswith("cannot write the state: ")
+    assert said.count("\n") == 1
 
 
 @pytest.fixture
@@ -198,4 +314,34 @@ def test_running_out_of_open_files_is_survived() -> None:
         for connection in connections[:50]:
             connection.close()
         assert ask(connections[-1]).startswith(b"HTTP/1.1 200 ")
+        assert end(process, signal.SIGTERM) == (0, "", "")
+
+
+def test_faults_a_login_and_a_state_go_together(tmp_path: Path) -> None:
+    """Each flag does what it does alone; a fault that is used up is no part of the state."""
+    faults, state = tmp_path / "faults.json", tmp_path / "state.db"
+    faults.write_text('[{"kind": "status", "status": 503, "operation": "oauth_token"}]')
+    app = ("--app-id", "1", "--app-secret", "s", "--refresh-token", "pinr.a")
+    flags = ("--port", "0", "--state", str(state), *app, "--access", "trial")
+    form = {"grant_type": "refresh_token", "refresh_token": "pinr.a"}
+    new = {"name": "Spring", "audience_type": "PERSONA", "rule": {}}
+    with running(*flags, "--faults", str(faults)) as process, httpx.Client() as client:
+        base_url = base_url_of(process)
+        door = f"{base_url.removesuffix('/v5')}/_emulator"
+        url = f"{base_url}/oauth/token"
+        answers = [client.post(url, data=form, auth=("1", "s")) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [503, 200]
+        token = {"Authorization": f"Bearer {answers[1].json()['access_token']}"}
+        audiences = f"{base_url}/ad_accounts/549/audiences"
+        made = client.post(audiences, json=new, headers=token)
+        assert made.headers["x-ratelimit-limit"].startswith("300, ")
+        overview = client.get(f"{door}/overview").json()
+        assert [each["id"] for each in overview["audiences"]] == [made.json()["id"]]
+        assert {each["budget"] for each in overview["budgets"]} >= {"ads_write", "org_read"}
+        assert client.get(f"{door}/health").json()["audiences"] == 1
+        assert end(process, signal.SIGTERM) == (0, "", "")
+    with running(*flags) as process, httpx.Client() as client:
+        audience = f"{base_url_of(process)}/ad_accounts/549/audiences/{made.json()['id']}"
+        assert client.get(audience, headers=token).json()["name"] == "Spring"
+        assert client.get(audience, headers=TOKEN).status_code == 401
         assert end(process, signal.SIGTERM) == (0, "", "")

@@ -235,7 +235,7 @@ def test_head_is_405_without_a_body_but_with_its_length(call: Caller) -> None:
         "/v4/ad_accounts/549/customer_lists",
         "/v5/ad_accounts/549/customer_lists/",
         "/v5/ad_accounts//customer_lists",
-        "/v5/ad_accounts/549/customer_lists/1/uploads",
+        "/v5/ad_accounts/549/customer_lists/1/uploads/",
         "/v5/ad_accounts/549/Customer_lists",
         "//v5/ad_accounts/549/customer_lists",
     ],

@@ -6,13 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pinterest_audiences.emulator.state import (
-    MINIMUM_MATCHED,
-    CustomerListState,
-    Matcher,
-    Order,
-    State,
-)
+from pinterest_audiences.emulator.members import Matcher, unpack
+from pinterest_audiences.emulator.shelves import Order
+from pinterest_audiences.emulator.state import MINIMUM_MATCHED, CustomerListState, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +121,7 @@ def test_the_matched_count_stays_right_through_every_change(clock: FakeClock) ->
     state.update(created, "ADD", PEOPLE[200:600])
     state.update(created, "REMOVE", [*PEOPLE[100:250], "never there"])
     assert created.members == {*PEOPLE[:100], *PEOPLE[250:600]}
-    assert created.matched == matcher.count(created.members)
+    assert created.matched == matcher.count(map(unpack, created.members))
     assert 0 < created.matched < len(created.members)
 
 

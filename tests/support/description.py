@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
+import jsonschema
 import pytest
+
+if TYPE_CHECKING:
+    from pinterest_audiences.emulator import Response
 
 Json = dict[str, object]
 
@@ -46,3 +50,42 @@ def at(node: object, *keys: str) -> Json:
         node = node[key]
     assert isinstance(node, dict)
     return cast("Json", node)
+
+
+class Description:
+    """An OpenAPI description that answers are held against."""
+
+    def __init__(self, document: object) -> None:
+        self._paths = at(document, "paths")
+        self._components = at(document, "components")
+
+    def category(self, method: str, path: str) -> object:
+        return at(self._paths, path, method.lower()).get("x-ratelimit-category")
+
+    def security(self, method: str, path: str) -> dict[str, list[str]]:
+        """The scopes that an operation asks for, by the scheme of its token."""
+        declared = cast(
+            "list[dict[str, list[str]]]", at(self._paths, path, method.lower())["security"]
+        )
+        return {scheme: scopes for each in declared for scheme, scopes in each.items()}
+
+    def scopes(self) -> set[str]:
+        """Every scope there is."""
+        schemes = at(self._components, "securitySchemes", "pinterest_oauth2", "flows")
+        return set(at(schemes, "authorizationCode", "scopes"))
+
+    def check_schema(self, name: str, value: object) -> None:
+        """Raise ValidationError unless a value is what a schema says."""
+        schema = {"$ref": f"#/components/schemas/{name}", "components": self._components}
+        jsonschema.Draft4Validator(schema).validate(value)
+
+    def check(self, method: str, path: str, answer: Response) -> None:
+        """Raise ValidationError unless an answer is one that the description declares."""
+        declared = at(self._paths, path, method.lower(), "responses")
+        # 5.28 lets create answer 201, with the body that 5.23 has for 200.
+        status = "200" if answer.status == 201 else str(answer.status)
+        response = at(declared, status if status in declared else "default")
+        schema = at(response, "content", str(answer.header("content-type")), "schema")
+        # Draft 4 reads $ref and exclusiveMinimum as OpenAPI 3.0 does.
+        validator = jsonschema.Draft4Validator({**schema, "components": self._components})
+        validator.validate(answer.json())
