@@ -48,6 +48,7 @@ class Jobs(Methods):
         from pinterest_audiences.jobs.source import SourceKeys  # noqa: PLC0415
 
         known = bodies.known_value("operation", operation, OperationType)
+        self._portal.check_usable()  # before a long source is read
         with SourceKeys(
             source, kind=kind, column=column, keep_unhashed=keep_unhashed, state=state
         ) as keys:
@@ -81,6 +82,7 @@ class Jobs(Methods):
         from pinterest_audiences.jobs import mirror, run  # noqa: PLC0415 - when used
         from pinterest_audiences.jobs.source import SourceKeys  # noqa: PLC0415
 
+        self._portal.check_usable()  # before a long source is read
         with SourceKeys(
             source, kind=kind, column=column, keep_unhashed=keep_unhashed, state=state
         ) as keys:
@@ -136,6 +138,7 @@ class Jobs(Methods):
         from pinterest_audiences.jobs import mirror, run  # noqa: PLC0415 - when used
         from pinterest_audiences.jobs.source import SourceKeys  # noqa: PLC0415
 
+        self._portal.check_usable()  # before a long source is read
         with SourceKeys(
             source, kind=kind, column=column, keep_unhashed=keep_unhashed, state=state
         ) as keys:
@@ -210,6 +213,7 @@ class Jobs(Methods):
         """
         from pinterest_audiences.jobs import forget as forgetting  # noqa: PLC0415 - when used
 
+        self._portal.check_usable()
         found = forgetting.read_people(people, kind)
         work = work_for(self._client, state, on_event, patience)
         return self._portal.call(forgetting.forget, work, found, ad_account_id, reference)

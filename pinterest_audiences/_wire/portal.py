@@ -57,19 +57,21 @@ class _Loop:
                 context.run(variable.set, value)
         return context.run(asyncio.run_coroutine_threadsafe, call, self.loop)
 
-    def wait_for_end(self, call: Coroutine[object, object, object]) -> None:
-        """Wait until a coroutine that was submitted and cancelled has cleaned up after itself."""
+    def cancel(self, call: Coroutine[object, object, object]) -> None:
+        """Cancel a coroutine that was submitted, and wait until it has cleaned up after itself."""
         ended = threading.Event()
 
-        def watch() -> None:
-            running = [task for task in asyncio.all_tasks() if task.get_coro() is call]
-            for task in running:
-                task.add_done_callback(lambda _: ended.set())
-            if not running:
-                ended.set()
+        def cancel() -> None:
+            for task in asyncio.all_tasks():
+                if task.get_coro() is call:
+                    task.add_done_callback(lambda _: ended.set())
+                    task.cancel()
+                    return
+            call.close()  # it was never submitted, or has ended
+            ended.set()
 
         with suppress(RuntimeError):  # the loop has ended, and with it all that ran in it
-            self.loop.call_soon_threadsafe(watch)
+            self.loop.call_soon_threadsafe(cancel)
             ended.wait(_PATIENCE)
 
     def stop(self) -> None:
@@ -120,19 +122,23 @@ class Portal:
         it has ended: what it held, such as a lock, is free then.
         """
         self.check_usable()
-        with self._lock:
-            self.check_usable()
-            loop = self._loop or self._start()
-            running = function(*args)
-            future = loop.submit(running)
+        loop: _Loop | None = None
+        running: Coroutine[object, object, T] | None = None
+        future: Future[T] | None = None
         try:
+            with self._lock:
+                self.check_usable()
+                loop = self._loop or self._start()
+                running = function(*args)
+                future = loop.submit(running)
             return future.result()
         except CancelledError:
             self.check_usable()  # closed by another thread
             raise
         except BaseException:
-            if future.cancel():  # which an error of the function's own leaves nothing of
-                loop.wait_for_end(running)
+            # Ctrl-C may come while the call is handed over, too.
+            if loop and running and not (future and future.done()):
+                loop.cancel(running)
             raise
 
     def close(self) -> None:

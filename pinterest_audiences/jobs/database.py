@@ -33,7 +33,9 @@ def state_path(given: str | os.PathLike[str] | None) -> Path:
     if sys.platform == "win32":
         home = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
     else:
-        home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+        home = os.environ.get("XDG_STATE_HOME") or ""
+        if not Path(home).is_absolute():  # to be ignored then, says the XDG specification
+            home = str(Path.home() / ".local" / "state")
     return Path(home) / "pinterest-audiences" / _FILE_NAME
 
 

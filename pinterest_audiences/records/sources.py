@@ -88,7 +88,9 @@ class Source:
             SourceError: It cannot be read to its end.
         """
         if self._chunks is None:
-            raise ConfigurationError(f"{self.name}: has to be awaited; use async for")
+            raise ConfigurationError(
+                f"{self.name}: has to be awaited; use async for, and AsyncClient for a job"
+            )
         rows = 0
         try:
             for chunk in self._chunks(choice):

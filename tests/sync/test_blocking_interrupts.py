@@ -63,9 +63,56 @@ def test_a_call_that_has_ended_already_is_not_waited_for() -> None:
     assert portal._loop is not None
     ended = nothing()
     ended.close()
-    waiting = threading.Thread(target=portal._loop.wait_for_end, args=(ended,), daemon=True)
+    waiting = threading.Thread(target=portal._loop.cancel, args=(ended,), daemon=True)
     waiting.start()
-    waiting.join(PATIENCE / 2)  # it would wait for ten seconds
+    waiting.join(PATIENCE / 2)  # else it would wait for ten seconds
     assert not waiting.is_alive()
     portal.close()
-    portal._loop.wait_for_end(ended)  # the loop has ended too
+    portal._loop.cancel(ended)  # the loop has ended too
+
+
+def test_ctrl_c_while_a_call_is_handed_over_leaves_nothing_running() -> None:
+    """It has come before the call was waited for, after it was begun."""
+    started, ended = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        started.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    async def nothing() -> None:
+        pass
+
+    portal = Portal(nothing)
+    portal.call(nothing)
+    with pytest.raises(KeyboardInterrupt), _InterruptedOnRelease(portal, started):
+        portal.call(work)
+    assert ended.is_set()
+    portal.close()
+
+
+class _InterruptedOnRelease:
+    """Stands for the portal's lock; Ctrl-C is pressed when it is released."""
+
+    def __init__(self, portal: Portal, started: threading.Event) -> None:
+        self._portal, self._started = portal, started
+        self._lock = portal._lock
+
+    def __enter__(self) -> None:
+        owner = self
+
+        class Lock:
+            def __enter__(self) -> None:
+                owner._lock.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                owner._lock.release()
+                assert owner._started.wait(PATIENCE)
+                raise KeyboardInterrupt
+
+        vars(self._portal)["_lock"] = Lock()
+
+    def __exit__(self, *_: object) -> None:
+        vars(self._portal)["_lock"] = self._lock
