@@ -94,6 +94,7 @@ class AsyncJobs(JobCalls):
         from pinterest_audiences.jobs import run  # noqa: PLC0415 - when used
         from pinterest_audiences.jobs.source import SourceKeys  # noqa: PLC0415
 
+        self._session.check_usable()
         known = bodies.known_value("operation", operation, OperationType)
         with SourceKeys(
             source, kind=kind, column=column, keep_unhashed=keep_unhashed, state=state
@@ -158,6 +159,7 @@ class AsyncJobs(JobCalls):
         from pinterest_audiences.jobs import mirror, run  # noqa: PLC0415 - when used
         from pinterest_audiences.jobs.source import SourceKeys  # noqa: PLC0415
 
+        self._session.check_usable()
         with SourceKeys(
             source, kind=kind, column=column, keep_unhashed=keep_unhashed, state=state
         ) as keys:
@@ -228,6 +230,7 @@ class AsyncJobs(JobCalls):
         from pinterest_audiences.jobs import mirror, run  # noqa: PLC0415 - when used
         from pinterest_audiences.jobs.source import SourceKeys  # noqa: PLC0415
 
+        self._session.check_usable()
         with SourceKeys(
             source, kind=kind, column=column, keep_unhashed=keep_unhashed, state=state
         ) as keys:
@@ -334,6 +337,7 @@ class AsyncJobs(JobCalls):
         """
         from pinterest_audiences.jobs import forget as forgetting  # noqa: PLC0415 - when used
 
+        self._session.check_usable()
         found = await forgetting.aread_people(people, kind)
         work = work_for(self, state, on_event, patience)
         return await forgetting.forget(work, found, ad_account_id, reference)
