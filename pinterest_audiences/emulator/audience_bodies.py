@@ -180,11 +180,13 @@ def _is_object(value: object) -> bool:
 
 
 def _is_integer(value: object) -> bool:
+    if isinstance(value, float):
+        return value.is_integer()  # to JSON Schema 8.0 is an integer
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_in(low: int, high: int) -> Callable[[object], bool]:
-    return lambda value: _is_integer(value) and low <= cast("int", value) <= high
+    return lambda value: _is_integer(value) and low <= cast("float", value) <= high
 
 
 def _is_list_of(is_right: Callable[[object], bool]) -> Callable[[object], bool]:

@@ -218,11 +218,16 @@ RULES: dict[str, list[dict[str, object]]] = {
     "CUSTOMER_LIST": [{}, {"customer_list_id": 5}, {"customer_list_id": "x"}],
     "ACTALIKE": [{}, {"seed_id": []}, {"seed_id": ["1"], "percentage": 11}, {"seed_id": "1"}],
     "ENGAGEMENT": [{"engagement_domain": []}, {"engagement_domain": ["a"], "engager_type": "1"}],
-    "VISITOR": [{"retention_days": 541}, {"url": [5]}, {"objective_type": ["FAME"]}],
+    "VISITOR": [
+        {"retention_days": 541},
+        {"retention_days": 1.5},
+        {"url": [5]},
+        {"objective_type": ["FAME"]},
+    ],
     "PERSONA": [{"prefill": 1}, {"ad_id": ["x"]}, {"event_data": []}],
 }
 GOOD_RULES: dict[str, list[dict[str, object]]] = {
-    "ACTALIKE": [{"seed_id": ["1"], "percentage": each} for each in (1, 10, "10")],
+    "ACTALIKE": [{"seed_id": ["1"], "percentage": each} for each in (1, 10.0, "10")],
     "ENGAGEMENT": [{"engagement_domain": ["a"], "objective_type": ["AWARENESS"]}],
     "VISITOR": [{}, {"retention_days": 540, "prefill": True, "field_of_tomorrow": [1]}],
     "PERSONA": [{"seed_id": [], "event_data": {"order_id": "x"}}],
