@@ -213,6 +213,61 @@ def test_answers_of_every_kind_are_as_described(
     assert len({name for name, _ in checked.seen}) == 4
 
 
+AUDIENCE = {"name": "A", "audience_type": "PERSONA", "rule": {}}
+RULES: dict[str, list[dict[str, object]]] = {
+    "CUSTOMER_LIST": [{}, {"customer_list_id": 5}, {"customer_list_id": "x"}],
+    "ACTALIKE": [{}, {"seed_id": []}, {"seed_id": ["1"], "percentage": 11}, {"seed_id": "1"}],
+    "ENGAGEMENT": [{"engagement_domain": []}, {"engagement_domain": ["a"], "engager_type": "1"}],
+    "VISITOR": [
+        {"retention_days": 541},
+        {"retention_days": 1.5},
+        {"url": [5]},
+        {"objective_type": ["FAME"]},
+    ],
+    "PERSONA": [{"prefill": 1}, {"ad_id": ["x"]}, {"event_data": []}],
+}
+GOOD_RULES: dict[str, list[dict[str, object]]] = {
+    "ACTALIKE": [{"seed_id": ["1"], "percentage": each} for each in (1, 10.0, "10")],
+    "ENGAGEMENT": [{"engagement_domain": ["a"], "objective_type": ["AWARENESS"]}],
+    "VISITOR": [{}, {"retention_days": 540, "prefill": True, "field_of_tomorrow": [1]}],
+    "PERSONA": [{"seed_id": [], "event_data": {"order_id": "x"}}],
+}
+WRONG: list[dict[str, object]] = [{"name": ""}, {"rule": []}, {"description": 5}]
+NEW_RULES: list[object] = [{}, [], {"percentage": 0}]
+BODIES: list[tuple[str, object]] = [
+    ("POST", AUDIENCE),
+    ("POST", []),
+    *[("POST", {k: v for k, v in AUDIENCE.items() if k != name}) for name in AUDIENCE],
+    *[("POST", {**AUDIENCE, **more}) for more in WRONG],
+    ("POST", {**AUDIENCE, "audience_type": "CROWD"}),
+    *[
+        ("POST", {"name": "A", "audience_type": kind, "rule": rule})
+        for rules in (RULES, GOOD_RULES)
+        for kind, many in rules.items()
+        for rule in many
+    ],
+    *[("POST", {**AUDIENCE, "ad_account_id": each}) for each in ("549", "x", "")],
+    *[("PATCH", {"ad_account_id": each}) for each in ("549", 549)],
+    ("PATCH", {}),
+    *[("PATCH", {"name": name}) for name in ("", "B", 5)],
+    *[("PATCH", {"operation_type": each}) for each in ("UPDATE", "DELETE")],
+    *[("PATCH", {"rule": each}) for each in NEW_RULES],
+]
+
+
+@pytest.mark.parametrize(("method", "body"), BODIES)
+def test_bodies_of_audiences_are_described_as_they_are_judged(
+    call: Caller, method: str, body: object
+) -> None:
+    """What the description allows is taken, what it does not allow is refused."""
+    (audience_id,) = call.emulator.seed_audiences("549", 1, audience_type="PERSONA")
+    name, path = ("AudienceCreate", "") if method == "POST" else ("AudienceUpdate", audience_id)
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DESCRIPTION["components"]}
+    allowed = jsonschema.Draft202012Validator(schema).is_valid(body)
+    answer = call(method, f"549/audiences/{path}".rstrip("/"), body)
+    assert answer.status == (200 if allowed else 400)
+
+
 def test_an_answer_that_is_not_as_described_would_be_noticed(call: Caller) -> None:
     """The check itself can fail."""
     operation = OURS["/ad_accounts/{ad_account_id}/customer_lists", "get"]

@@ -191,6 +191,7 @@ def test_an_upload_whose_time_has_come_is_at_its_end_whatever_goes_wrong(world: 
     world.emulator.advance(minutes=1)
     world.emulator.fault("status", operation="customer_list_uploads_get", status=500)
     assert world.ask("customer_list_uploads_get").status == 500
+    assert b'"state":"SUCCEEDED"' in world.ask("customer_list_uploads_get").body
     assert len(world.emulator.members(world.list_id)) == 3
 
 
