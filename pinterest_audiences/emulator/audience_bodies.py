@@ -193,75 +193,6 @@ def _is_list_of(is_right: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and all(map(is_right, cast("list[object]", value)))
 
 
-def _is_event(value: object) -> bool:
-    return _has_forms(value, _EVENT_FIELDS)
-
-
-def _is_line_item(value: object) -> bool:
-    return _has_forms(value, _LINE_ITEM_FIELDS)
-
-
-def _has_forms(value: object, forms: Mapping[str, Callable[[object], bool]]) -> bool:
-    if not isinstance(value, dict):
-        return False
-    fields = cast("Mapping[str, object]", value)
-    return all(is_right(fields[name]) for name, is_right in forms.items() if name in fields)
-
-
-_CURRENCIES = frozenset(
-    [
-        "UNK",
-        "USD",
-        "GBP",
-        "CAD",
-        "EUR",
-        "AUD",
-        "NZD",
-        "SEK",
-        "ILS",
-        "CHF",
-        "HKD",
-        "JPY",
-        "SGD",
-        "KRW",
-        "NOK",
-        "DKK",
-        "PLN",
-        "RON",
-        "HUF",
-        "CZK",
-        "BRL",
-        "MXN",
-        "ARS",
-        "CLP",
-        "COP",
-        "INR",
-        "TRY",
-    ]
-)
-_LINE_ITEM_FIELDS: Mapping[str, Callable[[object], bool]] = {
-    **dict.fromkeys(("product_id", "product_quantity"), _is_integer),
-    **dict.fromkeys(
-        (
-            *("product_brand", "product_category", "product_name", "product_price"),
-            *("product_variant", "product_variant_id"),
-        ),
-        _is_text,
-    ),
-}
-_EVENT_FIELDS: Mapping[str, Callable[[object], bool]] = {
-    "currency": lambda value: isinstance(value, str) and value in _CURRENCIES,
-    "line_items": _is_line_item,
-    "order_quantity": _is_integer,
-    **dict.fromkeys(
-        (
-            *("lead_type", "order_id", "page_name", "promo_code", "property", "search_query"),
-            *("value", "video_title"),
-        ),
-        _is_text,
-    ),
-}
-
 _Form = tuple[Callable[[object], bool], str]
 _AN_ID: _Form = (_is_id, "a string of digits")
 _IDS: _Form = (_is_list_of(_is_id), "an array of strings of digits")
@@ -279,7 +210,7 @@ _RULE_FIELDS: Mapping[str, _Form] = {
     "engagement_type": _A_TEXT,
     "engager_type": (_is_integer, "an integer"),
     "event": _A_TEXT,
-    "event_data": (_is_event, "an object whose fields have the forms of EventData"),
+    "event_data": _AN_OBJECT,
     "event_source": _AN_OBJECT,
     "ingestion_source": _AN_OBJECT,
     "objective_type": (

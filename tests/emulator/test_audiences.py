@@ -186,10 +186,6 @@ def test_a_percentage_in_quotes_is_a_number(call: Caller) -> None:
         {"audience_type": "ENGAGEMENT", "rule": {}},
         {"audience_type": "VISITOR", "rule": {"retention_days": 541}},
         {"audience_type": "VISITOR", "rule": {"prefill": "true"}},
-        {"audience_type": "VISITOR", "rule": {"event_data": {"order_quantity": "5"}}},
-        {"audience_type": "VISITOR", "rule": {"event_data": {"currency": "XXX"}}},
-        {"audience_type": "VISITOR", "rule": {"event_data": {"line_items": {"product_id": {}}}}},
-        {"audience_type": "VISITOR", "rule": {"event_data": {"line_items": []}}},
     ],
 )
 def test_an_audience_that_is_not_allowed_is_refused(
