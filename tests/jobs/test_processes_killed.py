@@ -26,7 +26,10 @@ from support.crashes import (
     digests,
 )
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here"),
+]
 
 POINTS = 100  # of each operation
 WORKERS = 2
