@@ -77,15 +77,17 @@ class AsyncJobs(AsyncCustomerLists):
             CallError: The list could not be looked up.
 
         Example:
+            >>> from tempfile import TemporaryDirectory
             >>> import anyio
             >>> from pinterest_audiences import AsyncClient
             >>> from pinterest_audiences.emulator import Emulator
-            >>> async def main() -> None:
+            >>> async def main(state: str) -> None:
             ...     async with AsyncClient("token", transport=Emulator().transport()) as client:
             ...         people = (f"person{n}@shop.de" for n in range(25_000))
-            ...         report = await client.upload("549", people, name="All", state="up.sqlite3")
+            ...         report = await client.upload("549", people, name="All", state=state)
             ...         print(report.created, report.planned, report.added, report.batches)
-            >>> anyio.run(main)
+            >>> with TemporaryDirectory() as place:
+            ...     anyio.run(main, f"{place}/state.sqlite3")
             True 25000 25000 3
         """
         from pinterest_audiences.jobs import run  # noqa: PLC0415 - when used
