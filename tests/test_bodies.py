@@ -209,7 +209,11 @@ def test_an_empty_record_in_an_iterable_is_refused(before: list[str], after: lis
     assert (error.index, error.reason) == (len(before), "is empty")
 
 
-@pytest.mark.parametrize("thing", [None, 5, b"a@example.com", 5.5, ["a"], True, object()])
+@pytest.mark.parametrize(
+    "thing",
+    [None, 5, b"a@example.com", 5.5, ["a"], True, object()],
+    ids=lambda thing: type(thing).__name__,
+)
 def test_a_record_that_is_no_string_is_refused(thing: object) -> None:
     """Numbers are not turned into text, nor bytes decoded."""
     mixed = cast("list[str]", ["a", "b", thing, "d", thing])
@@ -233,7 +237,7 @@ def test_bytes_are_no_records(kind: type[bytes | bytearray]) -> None:
     assert "a string or an iterable of strings is needed, not bytes" in str(error)
 
 
-@pytest.mark.parametrize("thing", [5, 5.5, True, object()], ids=repr)
+@pytest.mark.parametrize("thing", [5, 5.5, True, object()], ids=lambda thing: type(thing).__name__)
 def test_what_cannot_be_iterated_is_no_records(thing: object) -> None:
     """It is refused as a wrong argument, as everything else that cannot be records."""
     assert refused(lambda: update(cast("str", thing))).index is None

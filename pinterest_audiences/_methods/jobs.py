@@ -79,7 +79,8 @@ class AsyncJobs(JobCalls):
             CallError: The list could not be looked up.
 
         Example:
-            >>> import anyio, tempfile
+            >>> from tempfile import TemporaryDirectory
+            >>> import anyio
             >>> from pinterest_audiences import AsyncClient
             >>> from pinterest_audiences.emulator import Emulator
             >>> async def main(state: str) -> None:
@@ -87,8 +88,8 @@ class AsyncJobs(JobCalls):
             ...         people = (f"person{n}@shop.de" for n in range(25_000))
             ...         report = await client.upload("549", people, name="All", state=state)
             ...         print(report.created, report.planned, report.added, report.batches)
-            >>> with tempfile.TemporaryDirectory() as folder:
-            ...     anyio.run(main, f"{folder}/state.sqlite3")
+            >>> with TemporaryDirectory() as place:
+            ...     anyio.run(main, f"{place}/state.sqlite3")
             True 25000 25000 3
         """
         from pinterest_audiences.jobs import run  # noqa: PLC0415 - when used

@@ -23,6 +23,9 @@ LISTS = "/ad_accounts/549/customer_lists"
 NEW_LIST = b'{"name": "Spring", "records": "a@example.com"}'
 SECONDS = 0.01
 
+# A reset is an error of reading; older versions take it for an early end, on asyncio.
+RESET = (httpx.ReadError, httpx.RemoteProtocolError)
+
 both_doors = pytest.mark.parametrize("door", ["transport", "server"])
 
 
@@ -43,7 +46,7 @@ async def outcome(client: httpx.AsyncClient, query: str) -> object:
     try:
         answer = await client.get(LISTS + query)
     except httpx.TransportError as error:
-        return type(error)
+        return RESET if isinstance(error, RESET) else type(error)
     return answer.status_code, answer.headers["content-type"], answer.content
 
 
@@ -72,14 +75,14 @@ async def test_a_fault_is_the_same_at_both_doors(
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
-        ("reset_before", httpx.ReadError),
-        ("reset_during", httpx.ReadError),
-        ("reset_after", httpx.ReadError),
+        ("reset_before", RESET),
+        ("reset_during", RESET),
+        ("reset_after", RESET),
         ("no_answer", httpx.RemoteProtocolError),
     ],
 )
 async def test_a_broken_connection_is_the_error_that_httpx_has_for_it(
-    call: Caller, door: str, kind: FaultKind, error: type[httpx.TransportError]
+    call: Caller, door: str, kind: FaultKind, error: tuple[type[httpx.TransportError], ...]
 ) -> None:
     """Each with the request it belongs to."""
     call.emulator.fault(kind)
@@ -99,7 +102,7 @@ async def test_a_reset_during_the_answer_lets_its_head_and_some_bytes_through(
     async with opened(call.emulator, door) as client, client.stream("GET", LISTS) as answer:
         assert answer.status_code == 200
         assert int(answer.headers["content-length"]) > 0
-        with pytest.raises(httpx.ReadError):
+        with pytest.raises(RESET):
             await answer.aread()
 
 

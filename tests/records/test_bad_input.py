@@ -338,7 +338,9 @@ def test_a_json_array_is_an_error(tmp_path: Path) -> None:
     fails(path, "is a JSON array; one JSON object a line")
 
 
-@pytest.mark.parametrize("thing", [None, 7, b"email", {"email": EMAIL}, object()])
+@pytest.mark.parametrize(
+    "thing", [None, 7, b"email", {"email": EMAIL}, object()], ids=lambda thing: type(thing).__name__
+)
 def test_what_holds_no_rows_is_refused(thing: object) -> None:
     """Before anything is read."""
     with pytest.raises(ConfigurationError, match="holds no rows that can be read"):
