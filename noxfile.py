@@ -35,7 +35,8 @@ def usable(python: str) -> str | None:
 
 INTERPRETERS = [usable(version) or version for version in PYTHONS]
 MEASURED = INTERPRETERS[0]
-ELSEWHERE = ("-m", "not once")
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "worksteal")
+ELSEWHERE = (*SIDE_BY_SIDE, "-m", "not once")
 
 
 @nox.session
@@ -76,7 +77,7 @@ def tests(session: nox.Session) -> None:
         session.run("python", "-m", "pytest", *ELSEWHERE)
         return
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest")
+    session.run("coverage", "run", "-m", "pytest", *SIDE_BY_SIDE)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report", "--fail-under=95")
     core = "pinterest_audiences/_wire/*,pinterest_audiences/pagination.py"
