@@ -283,7 +283,7 @@ def test_the_clients_have_the_same_methods() -> None:
         *(f"customer_list_uploads_{verb}" for verb in ("create", "run", "get")),
         *(f"audiences_{verb}" for verb in ("create", "get", "update", "list")),
         *("upload", "plan_mirror", "apply", "mirror", "resume", "status", "forget"),
-        *("wait_until_ready", "oauth_token", "token_revoke"),
+        *("wait_until_ready", "oauth_token", "token_revoke", "user_account_get"),
         *("create_customer_list_audience", "put_file_parts", "upload_file_in_parts", "close"),
     }
 
