@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pinterest_audiences.cli.options import Common
     from pinterest_audiences.cli.output import Format
     from pinterest_audiences.cli.profiles import Profile
+    from pinterest_audiences.jobs.events import JobEvent, OnEvent
 
 __all__ = ["EMULATED_ACCOUNT", "Context", "usage"]
 
@@ -52,7 +53,7 @@ class Context:
         self.profile = profile
         self.out = out
         self.screen = screen
-        self.resume_command = ""  # told when a job is interrupted
+        self.resume_command = ""  # told when a job is interrupted, once one has begun
         self._force_emulator = False
 
     def use_emulator(self) -> None:
@@ -90,19 +91,23 @@ class Context:
         Raises:
             CommandError: None is said.
         """
-        said = (
-            self.options.ad_account
-            or os.environ.get("PINTEREST_AD_ACCOUNT_ID")
-            or self.profile.ad_account
-        )
-        if said is None and self.emulated:
-            return EMULATED_ACCOUNT
+        said = self.said_ad_account
         if said is None:
             raise usage(
                 "no ad account: say --ad-account ID, or set PINTEREST_AD_ACCOUNT_ID, or write "
                 "ad_account in the profile"
             )
         return said
+
+    @property
+    def said_ad_account(self) -> str | None:
+        """The ad account, if one is said; the emulator has one anyway."""
+        said = (
+            self.options.ad_account
+            or os.environ.get("PINTEREST_AD_ACCOUNT_ID")
+            or self.profile.ad_account
+        )
+        return EMULATED_ACCOUNT if said is None and self.emulated else said
 
     @cached_property
     def state(self) -> Path:
@@ -186,10 +191,23 @@ class Context:
             transport=None if place is None else place.transport,
         )
 
-    def flags(self) -> str:
+    def watching(self, teller: OnEvent) -> OnEvent:
+        """Follow a job, and know from its beginning how it is finished if it is interrupted.
+
+        Args:
+            teller: Told what happens.
+        """
+
+        def watch(event: JobEvent) -> None:
+            self.resume_command = f"pinterest-audiences resume{self._flags()}"
+            teller(event)
+
+        return watch
+
+    def _flags(self) -> str:
         """Return the flags that another command needs to mean the same place."""
         said: list[str] = []
-        if self.options.emulator:
+        if self.options.emulator or self._force_emulator:
             said.append("--emulator")
         for name, value in (
             ("--profile", self.options.profile),

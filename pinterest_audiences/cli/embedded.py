@@ -7,18 +7,20 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pinterest_audiences.auth.locks import exclusive
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.problems import CommandError
 from pinterest_audiences.emulator import Emulator
+from pinterest_audiences.emulator.messages import Request
 from pinterest_audiences.emulator.transport import EmulatorTransport
-from pinterest_audiences.errors import TokenStoreError
+from pinterest_audiences.errors import LoginError, TokenStoreError
 
 if TYPE_CHECKING:
-    from pinterest_audiences.emulator.messages import Request, Response
+    from pinterest_audiences.emulator.messages import Response
 
-__all__ = ["BASE_URL", "Embedded", "embedded", "emulator_file"]
+__all__ = ["BASE_URL", "Embedded", "embedded", "emulator_file", "locked"]
 
 BASE_URL = "https://emulator.invalid/v5"
 """Where jobs say that their lists are: nowhere else, so that none is taken for Pinterest's."""
@@ -56,6 +58,26 @@ class Embedded:
         """Return a transport that leads there."""
         return EmulatorTransport(self._handle)
 
+    def allow(self, url: str) -> None:
+        """Be the person who says yes to a login, and the browser that brings the answer back.
+
+        Args:
+            url: The address that a person would be shown.
+
+        Raises:
+            LoginError: The emulator refused.
+        """
+        from urllib.request import urlopen  # noqa: PLC0415 - for a login
+
+        asked = urlsplit(url)
+        answer = self._handle(Request(method="GET", path=asked.path, query=asked.query))
+        where = dict(answer.headers).get("location", "")
+        if not where.startswith("http://"):
+            raise LoginError("login: the emulator refused; see --redirect-uri and --scopes")
+        self._changed = True  # a code was given
+        with urlopen(where, timeout=_PATIENCE):  # noqa: S310 - to this machine
+            pass
+
     def save(self) -> None:
         """Write what was changed."""
         if self._changed:
@@ -89,19 +111,34 @@ def embedded(path: Path, *, alone: bool = True) -> Generator[Embedded, None, Non
     """
     with ExitStack() as stack:
         if alone:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                stack.enter_context(exclusive(path.with_name(f"{path.name}.lock"), _PATIENCE))
-            except TokenStoreError:
-                raise CommandError(
-                    f"another command has been using the embedded emulator for {_PATIENCE:g} s",
-                    code="emulator_busy",
-                    exit=Exit.UNFINISHED,
-                    hint="wait for it, or use `emulator serve`, which serves many at once",
-                ) from None
+            stack.enter_context(locked(path))
         place = Embedded(path, keep=alone)
         stack.callback(place.save)
         yield place
+
+
+@contextmanager
+def locked(path: Path) -> Generator[None, None, None]:
+    """Keep other commands from an emulator's file until the block ends.
+
+    Args:
+        path: The file; its folder is made where it is missing.
+
+    Raises:
+        CommandError: Another command has it for too long.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(path.with_name(f"{path.name}.lock"), _PATIENCE))
+        except TokenStoreError:
+            raise CommandError(
+                f"another command has been using the embedded emulator for {_PATIENCE:g} s",
+                code="emulator_busy",
+                exit=Exit.UNFINISHED,
+                hint="wait for it, or use `emulator serve`, which serves many at once",
+            ) from None
+        yield
 
 
 def emulator_file(state: Path, *, explicit: bool) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
+from attrs import evolve
 from cyclopts import CycloptsError
 
 from pinterest_audiences.cli.app import make_app
@@ -72,9 +73,9 @@ def _run(words: list[str]) -> Exit:
         raise
     except Exception as error:  # noqa: BLE001 - the last place where it can be told
         problem = problem_of(error)
-        _tell(words, problem, context)
         if problem.exit == Exit.UNFINISHED and context is not None and context.resume_command:
-            context.screen.write(f"  {context.resume_command}")
+            problem = evolve(problem, hint=f"finish it with: {context.resume_command}")
+        _tell(words, problem, context)
         if context is not None and context.screen.verbose > 1:
             context.screen.write("".join(traceback.format_tb(error.__traceback__)))
         return problem.exit
@@ -142,7 +143,7 @@ def _tell_interrupt(words: Sequence[str], context: Context | None) -> None:
         Problem(
             exit=Exit.INTERRUPTED,
             code="interrupted",
-            message="interrupted; nothing is lost" if resume else "interrupted",
+            message="interrupted; nothing is lost" if resume else "interrupted; nothing was sent",
             hint=f"finish it with: {resume}" if resume else "",
             retryable=bool(resume),
         ),

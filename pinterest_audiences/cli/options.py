@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from attrs import frozen
 from cyclopts import Parameter
 
-from pinterest_audiences.cli.context import Context
+from pinterest_audiences.cli.context import Context, usage
 from pinterest_audiences.cli.output import Format
 
 __all__ = [
@@ -109,6 +109,15 @@ class ListChoice:
 
     name: str | None = None
     list_id: Annotated[str | None, Parameter(name="--list")] = None
+
+    def check(self) -> None:
+        """Refuse a choice that says too much or too little.
+
+        Raises:
+            CommandError: Not exactly one is said.
+        """
+        if (self.name is None) == (self.list_id is None):
+            raise usage("exactly one of --name and --list is needed")
 
 
 COMMON = Common()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinterest_audiences.cli.problems import in_words_of_the_command_line
+from pinterest_audiences.jobs.keys import BUCKETS
 from pinterest_audiences.jobs.report import JobReport
+from pinterest_audiences.jobs.source import SourceKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,22 +57,33 @@ def warn_of(context: Context, findings: Iterable[str]) -> None:
 def dry_report(
     context: Context,
     ready: Preparation[str] | Preparation[RecordRow],
-    operation: str,
     customer_list_id: str | None,
     name: str | None,
+    *,
+    keep_unhashed: bool,
 ) -> JobReport:
     """Read a source to its end, and say what would be sent."""
-    told = ready.run()
-    source: dict[str, JSON] = told.to_dict()
+    account = context.ad_account
+    with SourceKeys(
+        ready, kind="", column=None, keep_unhashed=keep_unhashed, state=context.state
+    ) as keys:
+        keys.read()
+        # Equal records are sent once, and a form's come in batches of their own.
+        counts = [
+            (spool.form, sum(len(spool.keys(bucket)) for bucket in range(BUCKETS)))
+            for spool in keys.spools.values()
+        ]
+        source = keys.report
+    planned = sum(count for _, count in counts)
     return JobReport(
         job_id=0,
-        kind="upload" if operation == "ADD" else "remove",
+        kind="upload",
         status="dry_run",
-        ad_account_id=context.ad_account,
+        ad_account_id=account,
         customer_list_id=customer_list_id,
         name=name,
-        planned=told.records,
-        left=told.records,
+        planned=planned,
+        left=planned,
         source=source,
         findings=(_DRY,),
     )

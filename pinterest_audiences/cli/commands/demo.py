@@ -40,14 +40,13 @@ def demo(
     account = context.ad_account
     with context.client() as client, following(context.screen) as teller:
         context.screen.note(f"1. {customers:,} made-up customers, cleaned, hashed and uploaded")
-        context.resume_command = f"pinterest-audiences resume --emulator{context.flags()}"
         report = client.upload(
             account,
             made_up_customers(customers),
             name=_NAME,
             column="email",
             state=context.state,
-            on_event=teller,
+            on_event=context.watching(teller),
         )
         context.screen.note(
             "2. waiting until the list is ready; Pinterest itself takes a day or two"

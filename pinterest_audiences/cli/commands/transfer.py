@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pinterest_audiences.cli.context import Context, usage
+from pinterest_audiences.cli.context import Context
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.options import (
     ANY_LIST,
@@ -58,7 +58,7 @@ def upload(
         common: Options of every command.
         context: What the command works with.
     """
-    _check_choice(which)
+    which.check()
     _send(
         context,
         file,
@@ -98,7 +98,7 @@ def remove(
         common: Options of every command.
         context: What the command works with.
     """
-    _check_choice(which)
+    which.check()
     if not yes and not dry_run:
         _guard(context, file, which, source)
     _send(
@@ -166,17 +166,17 @@ def _send(
     patience: float,
     must_be_new: bool = False,
 ) -> None:
-    # A job sends equal records once; so does the count of what it would send.
     share = allowed_rejects(context, source)
-    ready = preparation(file, source, share=share, deduplicate=dry_run)
+    ready = preparation(file, source, share=share)
     list_id = None if which.list_id is None else context.list_id(which.list_id)
     if dry_run:
-        show_report(context, dry_report(context, ready, operation, list_id, which.name))
+        show_report(
+            context, dry_report(context, ready, list_id, which.name, keep_unhashed=keep_unhashed)
+        )
         return
     with context.client() as client, following(context.screen) as teller:
         if must_be_new:
             _check_new(context, client, which.name or "")
-        context.resume_command = f"pinterest-audiences resume{context.flags()}"
         report: JobReport = client.upload(
             context.ad_account,
             ready,
@@ -186,15 +186,10 @@ def _send(
             is_nca=is_nca,
             keep_unhashed=keep_unhashed,
             state=context.state,
-            on_event=teller,
+            on_event=context.watching(teller),
             patience=patience,
         )
     show_report(context, report)
-
-
-def _check_choice(which: ListChoice) -> None:
-    if (which.name is None) == (which.list_id is None):
-        raise usage("exactly one of --name and --list is needed")
 
 
 def _check_new(context: Context, client: Client, name: str) -> None:
