@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from pinterest_audiences.auth.locks import exclusive
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.problems import CommandError
+from pinterest_audiences.cli.replay import Log, LoggedRequest
 from pinterest_audiences.emulator import Emulator
 from pinterest_audiences.emulator.messages import Request
 from pinterest_audiences.emulator.transport import EmulatorTransport
@@ -26,11 +28,14 @@ BASE_URL = "https://emulator.invalid/v5"
 """Where jobs say that their lists are: nowhere else, so that none is taken for Pinterest's."""
 
 _PATIENCE = 30.0  # seconds for another command to end
-_SHARE = 0.05  # of the time may go into saving while a command runs
 
 
 class Embedded:
     """An emulator that keeps what was changed.
+
+    Its file is written at the end, which takes as long as it is large. Until then each request
+    that changes something is in a log beside it, for the next command to repeat: a command that
+    is killed must leave a Pinterest that has what it had acknowledged.
 
     Args:
         path: Its file.
@@ -41,8 +46,12 @@ class Embedded:
     """
 
     def __init__(self, path: Path, *, keep: bool = True) -> None:
+        self._log = Log(path.with_name(f"{path.name}.log"))
+        self._keep = keep
+        self._now: float | None = None
         try:
-            self.emulator = Emulator(state=path)
+            self.emulator = Emulator(state=path, clock=self._time)
+            self._repeat()
         except (OSError, ValueError) as error:
             raise CommandError(
                 f"{path}: cannot be used as the emulator's state: {error}",
@@ -50,9 +59,6 @@ class Embedded:
                 exit=Exit.UNEXPECTED,
                 hint=f"delete it to begin anew, and the jobs' state beside it: {path.parent}",
             ) from error
-        self._keep = keep
-        self._changed = False
-        self._next_save = 0.0
 
     def transport(self) -> EmulatorTransport:
         """Return a transport that leads there."""
@@ -74,28 +80,36 @@ class Embedded:
         where = dict(answer.headers).get("location", "")
         if not where.startswith("http://"):
             raise LoginError("login: the emulator refused; see --redirect-uri and --scopes")
-        self._changed = True  # a code was given
         with urlopen(where, timeout=_PATIENCE):  # noqa: S310 - to this machine
             pass
 
-    def save(self) -> None:
-        """Write what was changed."""
-        if self._changed:
-            began = time.monotonic()
+    def close(self) -> None:
+        """Write what was changed, and begin the log anew."""
+        if self._keep and self._log.used:
             self.emulator.save()
-            self._changed = False
-            ended = time.monotonic()
-            self._next_save = ended + (ended - began) / _SHARE
+            self._log.clear()
 
     def _handle(self, request: Request) -> Response:
-        response = self.emulator.handle(request)
-        if self._keep and request.method != "GET":
-            self._changed = True
-            # Now, and not at the end: a command that is killed must leave a Pinterest that knows
-            # what the jobs' state knows of it.
-            if time.monotonic() >= self._next_save:
-                self.save()
-        return response
+        # A login begins with a GET that gives a code.
+        if self._keep and (request.method != "GET" or request.path == "/oauth/"):
+            self._log.add(self.emulator.handled, time.time(), request)
+        return self.emulator.handle(request)
+
+    def _repeat(self) -> None:
+        for logged in self._log.read():
+            # One that came before the file was written is in the file.
+            if logged.number >= self.emulator.handled:
+                self._repeat_one(logged)
+
+    def _repeat_one(self, logged: LoggedRequest) -> None:
+        self._now = logged.time
+        try:
+            self.emulator.handle(logged.request)
+        finally:
+            self._now = None
+
+    def _time(self) -> float:
+        return time.time() if self._now is None else self._now
 
 
 @contextmanager
@@ -113,7 +127,7 @@ def embedded(path: Path, *, alone: bool = True) -> Generator[Embedded, None, Non
         if alone:
             stack.enter_context(locked(path))
         place = Embedded(path, keep=alone)
-        stack.callback(place.save)
+        stack.callback(place.close)
         yield place
 
 
@@ -132,6 +146,13 @@ def locked(path: Path) -> Generator[None, None, None]:
         try:
             stack.enter_context(exclusive(path.with_name(f"{path.name}.lock"), _PATIENCE))
         except TokenStoreError:
+            if not os.access(path.parent, os.W_OK):
+                raise CommandError(
+                    f"{path.parent}: cannot be written to",
+                    code="emulator_state",
+                    exit=Exit.UNEXPECTED,
+                    hint="say --state with a file elsewhere",
+                ) from None
             raise CommandError(
                 f"another command has been using the embedded emulator for {_PATIENCE:g} s",
                 code="emulator_busy",
@@ -142,5 +163,10 @@ def locked(path: Path) -> Generator[None, None, None]:
 
 
 def emulator_file(state: Path, *, explicit: bool) -> Path:
-    """Return the emulator's file: beside the jobs' state."""
+    """Return the emulator's file: beside the jobs' state.
+
+    Args:
+        state: The jobs' state file.
+        explicit: Whether its place was said; then the folder may hold others too.
+    """
     return state.with_name(f"{state.name}.emulator" if explicit else "pinterest.sqlite3")

@@ -59,14 +59,15 @@ class _Lines:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._told = time.monotonic()
+        self._rates = _Rates()
 
     def __call__(self, event: JobEvent) -> None:
         """Tell of what happened to a job."""
-        now = time.monotonic()
+        now, rate = time.monotonic(), self._rates.of(event)
         ends = event.kind in (JobEventKind.PLANNED, JobEventKind.DONE, JobEventKind.INTERRUPTED)
         if ends or now - self._told >= _BETWEEN_LINES:
             self._told = now
-            self._screen.note(_line(event))
+            self._screen.note(_line(event, rate))
 
     def wait(self, text: str) -> None:
         """Tell that something is waited for."""
@@ -80,6 +81,7 @@ class _Bar:
         self._progress = progress
         self._tasks: dict[int, TaskID] = {}
         self._waiting: TaskID | None = None
+        self._rates = _Rates()
 
     def __call__(self, event: JobEvent) -> None:
         """Tell of what happened to a job."""
@@ -90,7 +92,7 @@ class _Bar:
             description=f"job {event.job_id}",
             completed=event.done,
             total=event.total,
-            note=_note(event),
+            note=_note(event) or self._rates.of(event),
         )
 
     def wait(self, text: str) -> None:
@@ -132,12 +134,24 @@ def _bar(screen: Screen) -> Generator[Teller, None, None]:
         screen.printer = before
 
 
-def _line(event: JobEvent) -> str:
+def _line(event: JobEvent, rate: str) -> str:
     share = f" ({event.done / event.total:.0%})" if event.total else ""
-    note = _note(event)
+    note = _note(event) or rate
     left = "" if event.seconds_left is None else f", {event.seconds_left:,.0f} s left"
     told = f"job {event.job_id}: {event.done:,} of {event.total:,} records{share}"
     return f"{told}, {note}{left}" if note else f"{told}{left}"
+
+
+class _Rates:
+    """Records a second, of this run of each job: what was there before it is no speed."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, int] = {}
+
+    def of(self, event: JobEvent) -> str:
+        """Return the rate in words; empty while nothing is known."""
+        sent = event.done - self._before.setdefault(event.job_id, event.done)
+        return f"{sent / event.elapsed:,.0f}/s" if sent and event.elapsed else ""
 
 
 def _note(event: JobEvent) -> str:
@@ -151,4 +165,4 @@ def _note(event: JobEvent) -> str:
         case JobEventKind.RETRY:
             return f"trying again in {event.wait:,.0f} s"
         case _:
-            return f"{event.done / event.elapsed:,.0f}/s" if event.done and event.elapsed else ""
+            return ""
