@@ -121,7 +121,7 @@ def _tell(words: Sequence[str], problem: Problem, context: Context | None = None
         context.screen.problem(problem)
         return
     said = _said_output(words) or os.environ.get("PINTEREST_AUDIENCES_OUTPUT")
-    is_json = said in _JSON_FORMS or (said is None and not sys.stdout.isatty())
+    is_json = said in _JSON_FORMS or (said not in ("table", "csv") and not sys.stdout.isatty())
     Screen(sys.stderr, "json" if is_json else "table", quiet=False, verbose=0).problem(problem)
 
 

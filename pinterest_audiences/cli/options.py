@@ -27,7 +27,16 @@ __all__ = [
 Flag: TypeAlias = Annotated[bool, Parameter(negative="", show_default=False)]
 """One that is said or not."""
 
-File: TypeAlias = Annotated[str, Parameter(name="FILE")]
+
+def _no_option(_kind: object, value: str | None) -> None:
+    if value is not None and value.startswith("-") and value != "-":
+        raise ValueError(f"unknown option {value}; a file of that name is ./{value}")
+
+
+# A dash alone looks like an option to the parser; what else begins with one is no file.
+File: TypeAlias = Annotated[
+    str, Parameter(name="FILE", allow_leading_hyphen=True, validator=_no_option)
+]
 """A path, or ``-`` for standard input."""
 
 ListId: TypeAlias = Annotated[str, Parameter(name="LIST")]

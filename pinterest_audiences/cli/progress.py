@@ -86,19 +86,20 @@ class _Bar:
     def __call__(self, event: JobEvent) -> None:
         """Tell of what happened to a job."""
         if event.job_id not in self._tasks:
-            self._tasks[event.job_id] = self._progress.add_task("", total=None, note="")
+            self._tasks[event.job_id] = self._progress.add_task("", total=None, note="", count="")
         self._progress.update(
             self._tasks[event.job_id],
             description=f"job {event.job_id}",
             completed=event.done,
             total=event.total,
+            count=f"{event.done:,}/{event.total:,}",
             note=_note(event) or self._rates.of(event),
         )
 
     def wait(self, text: str) -> None:
         """Tell that something is waited for."""
         if self._waiting is None:
-            self._waiting = self._progress.add_task("", total=None, note="")
+            self._waiting = self._progress.add_task("", total=None, note="", count="")
         self._progress.update(self._waiting, description=text)
 
 
@@ -108,7 +109,6 @@ def _bar(screen: Screen) -> Generator[Teller, None, None]:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeRemainingColumn,
@@ -118,7 +118,7 @@ def _bar(screen: Screen) -> Generator[Teller, None, None]:
     progress = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[count]}", markup=False),
         TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(compact=True),
         console=console,

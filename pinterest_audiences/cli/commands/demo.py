@@ -6,9 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from pinterest_audiences.cli.context import usage
-from pinterest_audiences.cli.options import COMMON, Common, Given
+from pinterest_audiences.cli.options import AS_USUAL, COMMON, Common, File, Given
 from pinterest_audiences.cli.people import made_up_customers
 from pinterest_audiences.cli.progress import following
+from pinterest_audiences.cli.sources import preparation
+from pinterest_audiences.records.prepare import prepare
 
 if TYPE_CHECKING:
     from pinterest_audiences.blocking import Client
@@ -22,14 +24,17 @@ _LOOK_AGAIN = 0.25  # seconds; the emulator is quicker than Pinterest's 48 hours
 
 
 def demo(
+    file: File | None = None,
+    /,
     *,
     customers: int = 25_000,
     common: Common = COMMON,
     context: Given,
 ) -> None:
-    """Make a list of made-up customers, wait until it is READY, and make its audience.
+    """Make a list of customers, wait until it is READY, and make its audience.
 
     Args:
+        file: Customers of your own; they do not leave this machine. Without it some are made up.
         customers: How many are made up.
         common: Options of every command.
         context: What the command works with.
@@ -37,31 +42,33 @@ def demo(
     if not _FEWEST <= customers <= _MOST:
         raise usage(f"--customers: a number from {_FEWEST} to {_MOST:,} is needed")
     context.use_emulator()
+    source = (
+        prepare(made_up_customers(customers), column="email")
+        if file is None
+        else preparation(file, AS_USUAL, share=None)
+    )
     account = context.ad_account
     with context.client() as client, following(context.screen) as teller:
-        context.screen.note(f"1. {customers:,} made-up customers, cleaned, hashed and uploaded")
+        told = file or f"{customers:,} made-up customers"
+        context.screen.note(f"1. {told}: cleaned, hashed and uploaded")
         report = client.upload(
             account,
-            made_up_customers(customers),
+            source,
             name=_NAME,
-            column="email",
             state=context.state,
             on_event=context.watching(teller),
         )
-        context.screen.note(
-            "2. waiting until the list is ready; Pinterest itself takes a day or two"
-        )
-        teller.wait("waiting until the list is ready")
+        teller.wait("2. waiting until the list is ready; at Pinterest that takes a day or two")
         ready = client.wait_until_ready(
             account, report.customer_list_id or "", timeout=600, first_gap=_LOOK_AGAIN
         )
         context.screen.note("3. the audience that ads are shown to")
         audience = _settled(client, account, _audience(client, account, ready.id))
-    source = report.source if isinstance(report.source, dict) else {}
+    counted = report.source if isinstance(report.source, dict) else {}
     context.out.row(
         {
-            "customers": customers,
-            "rejected": source.get("rejected"),
+            "customers": counted.get("rows"),
+            "rejected": counted.get("rejected"),
             "added": report.added,
             "customer_list_id": ready.id,
             "customer_list_name": ready.name,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from pinterest_audiences.cli.context import Context, usage
 from pinterest_audiences.cli.options import (
@@ -82,7 +84,7 @@ def mirror(
     *,
     which: ListChoice = ANY_LIST,
     source: SourceOptions = AS_USUAL,
-    plan_file: str | None = None,
+    plan_file: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     adopt: Flag = False,
     max_removal_share: float = 0.2,
     match_rate: float | None = None,
