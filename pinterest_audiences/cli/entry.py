@@ -56,15 +56,14 @@ def _run(words: list[str]) -> Exit:
         command(*bound.args, **bound.kwargs)
         return Exit.OK
     context: Context | None = None
-    handler = None
     try:
         from pinterest_audiences.cli.context import make_context  # noqa: PLC0415 - not for --help
         from pinterest_audiences.cli.options import Common  # noqa: PLC0415
 
         options = bound.arguments.get("common") or Common()
         context = make_context(options, sys.stdout, sys.stderr)
-        handler = context.screen.show_log()
-        result = command(*bound.args, **bound.kwargs, context=context)
+        with context.screen.showing_log():
+            result = command(*bound.args, **bound.kwargs, context=context)
         return result if isinstance(result, Exit) else Exit.OK
     except KeyboardInterrupt:
         _tell_interrupt(words, context)
@@ -79,9 +78,6 @@ def _run(words: list[str]) -> Exit:
         if context is not None and context.screen.verbose > 1:
             context.screen.write("".join(traceback.format_tb(error.__traceback__)))
         return problem.exit
-    finally:
-        if handler is not None:
-            handler.close()
 
 
 def _flags_last(words: Sequence[str]) -> list[str]:

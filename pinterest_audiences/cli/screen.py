@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from pinterest_audiences.cli.output import plain
@@ -71,15 +71,21 @@ class Screen:
             self.stream.write(f"{shown}\n")
             self.stream.flush()
 
-    def show_log(self) -> logging.Handler:
-        """Show what the package logs: warnings always, more with ``-v``."""
+    @contextmanager
+    def showing_log(self) -> Generator[None, None, None]:
+        """Show what the package logs until the block ends: warnings always, more with ``-v``."""
         logger = logging.getLogger("pinterest_audiences")
+        level = logger.level
         handler = _Shown(self)
         handler.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(self.verbose, 2)])
         logger.addHandler(handler)
         if self.verbose:
             logger.setLevel(handler.level)
-        return handler
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
 
 
 class _Shown(logging.Handler):
