@@ -129,6 +129,9 @@ def remove(
         dry_run: Show which one it is, and remove nothing.
         common: Options of every command.
         context: What the command works with.
+
+    Raises:
+        CommandError: Nobody said yes.
     """
     if not yes and not dry_run:
         raise CommandError(

@@ -107,6 +107,9 @@ def refresh(*, common: Common = COMMON, context: Given) -> None:
     Args:
         common: Options of every command.
         context: What the command works with.
+
+    Raises:
+        CommandError: There is nothing to refresh with.
     """
     with _place(context) as place:
         credentials = context.credentials(place)

@@ -132,6 +132,12 @@ def forget(
         patience: Seconds for which a batch is tried while Pinterest fails.
         common: Options of every command.
         context: What the command works with.
+
+    Returns:
+        7 where a list could not be done, 5 where an identifier is none; 0 otherwise.
+
+    Raises:
+        CommandError: Nobody said yes.
     """
     if not yes and not dry_run:
         raise CommandError(
