@@ -224,6 +224,18 @@ class Audiences(Methods):
         """Create an audience from a rule.
 
         Arguments, result and errors: :meth:`AsyncClient.audiences_create`.
+
+        Example:
+            >>> from pinterest_audiences import Client
+            >>> from pinterest_audiences.emulator import Emulator
+            >>> emulator = Emulator()
+            >>> with Client("token", transport=emulator.transport()) as client:
+            ...     rule = {"engagement_domain": ["shop.example"]}
+            ...     made = client.audiences_create(
+            ...         "549", name="Engaged", audience_type="ENGAGEMENT", rule=rule
+            ...     )
+            ...     made.status
+            <AudienceStatus.INITIALIZING: 'INITIALIZING'>
         """
         return self._portal.call(
             partial(
@@ -247,6 +259,15 @@ class Audiences(Methods):
         """Create the audience of a customer list, which ads can then be shown to.
 
         Arguments, result and errors: :meth:`AsyncClient.create_customer_list_audience`.
+
+        Example:
+            >>> from pinterest_audiences import Client
+            >>> from pinterest_audiences.emulator import Emulator
+            >>> emulator = Emulator()
+            >>> (list_id,) = emulator.seed_lists("549", 1)
+            >>> with Client("token", transport=emulator.transport()) as client:
+            ...     client.create_customer_list_audience("549", list_id, "Buyers").name
+            'Buyers'
         """
         return self._portal.call(
             partial(
@@ -262,6 +283,15 @@ class Audiences(Methods):
         """Fetch one audience.
 
         Arguments, result and errors: :meth:`AsyncClient.audiences_get`.
+
+        Example:
+            >>> from pinterest_audiences import Client
+            >>> from pinterest_audiences.emulator import Emulator
+            >>> emulator = Emulator(processing_seconds=0)
+            >>> (audience_id,) = emulator.seed_audiences("549", 1, size=5000)
+            >>> with Client("token", transport=emulator.transport()) as client:
+            ...     client.audiences_get("549", audience_id).size
+            5000
         """
         return self._portal.call(self._client.audiences_get, ad_account_id, audience_id)
 
@@ -278,6 +308,16 @@ class Audiences(Methods):
         """Change an audience, or remove it.
 
         Arguments, result and errors: :meth:`AsyncClient.audiences_update`.
+
+        Example:
+            >>> from pinterest_audiences import Client
+            >>> from pinterest_audiences.emulator import Emulator
+            >>> emulator = Emulator()
+            >>> (audience_id,) = emulator.seed_audiences("549", 1)
+            >>> with Client("token", transport=emulator.transport()) as client:
+            ...     removed = client.audiences_update("549", audience_id, operation_type="REMOVE")
+            ...     client.audiences_list("549").collect()
+            []
         """
         return self._portal.call(
             partial(
@@ -305,6 +345,15 @@ class Audiences(Methods):
 
         Arguments, result and errors: :meth:`AsyncClient.audiences_list`; iterate the pager with
         ``for``.
+
+        Example:
+            >>> from pinterest_audiences import Client
+            >>> from pinterest_audiences.emulator import Emulator
+            >>> emulator = Emulator()
+            >>> ids = emulator.seed_audiences("549", 2)
+            >>> with Client("token", transport=emulator.transport()) as client:
+            ...     [each.name for each in client.audiences_list("549")]
+            ['Audience 2', 'Audience 1']
         """
         pager = self._client.audiences_list(
             ad_account_id,

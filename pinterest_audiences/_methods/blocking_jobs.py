@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pinterest_audiences._methods.base import Methods
-from pinterest_audiences._methods.jobs import work_for
+from pinterest_audiences._methods.work import work_for
 from pinterest_audiences._wire import bodies
 from pinterest_audiences.models import CustomerList, OperationType
 from pinterest_audiences.records.identifiers import IdentifierKind
@@ -35,6 +35,7 @@ class Jobs(Methods):
         column: str | None = None,
         keep_unhashed: bool = False,
         is_nca: bool | None = None,
+        via: Literal["calls", "multipart"] = "calls",
         state: str | os.PathLike[str] | None = None,
         on_event: OnEvent | None = None,
         patience: float = 7200.0,
@@ -53,8 +54,9 @@ class Jobs(Methods):
             work = work_for(self._client, state, on_event, patience)
             wanted = run.Wanted(ad_account_id, customer_list_id, name, is_nca)
             wanted.check()
+            run.check_via(via)
             keys.read()
-            return self._portal.call(run.upload, work, wanted, keys, known)
+            return self._portal.call(run.upload, work, wanted, keys, known, via)
 
     def plan_mirror(
         self,

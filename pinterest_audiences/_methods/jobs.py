@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pinterest_audiences._methods.customer_lists import AsyncCustomerLists
+from pinterest_audiences._methods.work import JobCalls, work_for
 from pinterest_audiences._wire import bodies, settings
 from pinterest_audiences.models import CustomerList, OperationType
 from pinterest_audiences.records.identifiers import IdentifierKind
@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from pinterest_audiences.jobs.events import OnEvent
     from pinterest_audiences.jobs.plan import Plan
     from pinterest_audiences.jobs.report import ForgetReceipt, JobReport, ListStatus
-    from pinterest_audiences.jobs.run import Work
 
-__all__ = ["AsyncJobs", "work_for"]
+__all__ = ["AsyncJobs"]
 
 
-class AsyncJobs(AsyncCustomerLists):
+class AsyncJobs(JobCalls):
     """The jobs of :class:`AsyncClient`."""
 
     async def upload(
@@ -34,6 +33,7 @@ class AsyncJobs(AsyncCustomerLists):
         column: str | None = None,
         keep_unhashed: bool = False,
         is_nca: bool | None = None,
+        via: Literal["calls", "multipart"] = "calls",
         state: str | os.PathLike[str] | None = None,
         on_event: OnEvent | None = None,
         patience: float = 7200.0,
@@ -58,6 +58,8 @@ class AsyncJobs(AsyncCustomerLists):
             keep_unhashed: Keep columns of rows that go unhashed (``external_id``, ``ip_address``,
                 ``user_agent``, ``liveramp_envelope``) in the state file; refused without.
             is_nca: For a list that is created.
+            via: ``multipart`` sends what is left after a creation as one file; experimental, see
+                :meth:`upload_file_in_parts`. Without access to it the calls are made after all.
             state: The state file; without it ``PINTEREST_AUDIENCES_STATE``, then the user's own.
             on_event: Told what happens, for a progress bar; called in the client's event loop.
             patience: Seconds for which a batch is tried in a row while Pinterest or the network
@@ -99,8 +101,9 @@ class AsyncJobs(AsyncCustomerLists):
             work = work_for(self, state, on_event, patience)
             wanted = run.Wanted(ad_account_id, customer_list_id, name, is_nca)
             wanted.check()
+            run.check_via(via)
             await keys.aread()
-            return await run.upload(work, wanted, keys, known)
+            return await run.upload(work, wanted, keys, known, via)
 
     async def plan_mirror(
         self,
@@ -122,7 +125,7 @@ class AsyncJobs(AsyncCustomerLists):
 
         Pinterest never tells who is on a list, so the plan compares with what the state file knows
         of earlier jobs. Print it, keep it as JSON, give it to :meth:`apply`. A newer plan or job
-        on the list takes its place. An upload or mirror that was interrupted is given up for it.
+        on the list takes its place. Applied, it takes the place of what was interrupted before.
 
         Args:
             ad_account_id: 1 to 18 digits.
@@ -374,24 +377,3 @@ class AsyncJobs(AsyncCustomerLists):
             first_gap=settings.number("first_gap", first_gap, above=0.0),
             longest_gap=settings.number("longest_gap", longest_gap, above=0.0),
         )
-
-
-def work_for(
-    client: AsyncCustomerLists,
-    state: str | os.PathLike[str] | None = None,
-    on_event: OnEvent | None = None,
-    patience: float = 1.0,
-) -> Work:
-    """Put together what a job needs of a client.
-
-    Raises:
-        ConfigurationError: ``patience`` is no number above 0.
-    """
-    from pinterest_audiences.jobs import desk, run  # noqa: PLC0415 - when used
-
-    # The methods of a client are one class in several files.
-    session = client._session  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    place = desk.Desk(
-        client, session.clock, session.base_url, lambda: session.per_minute("ads_write")
-    )
-    return run.Work(place, state, on_event, settings.number("patience", patience, above=0.0))

@@ -137,6 +137,16 @@ class OAuth(Methods):
         """Get an access token for a code, a refresh token, or the app itself.
 
         Arguments, result and errors: :meth:`AsyncClient.oauth_token`.
+
+        Example:
+            >>> from pinterest_audiences import AppCredentials, Client, NoToken
+            >>> from pinterest_audiences.emulator import Emulator
+            >>> app = AppCredentials("1234567", "the-secret")
+            >>> emulator = Emulator(apps={app.app_id: "the-secret"})
+            >>> with Client(NoToken(), transport=emulator.transport()) as client:
+            ...     got = client.oauth_token(app, grant_type="client_credentials", scope="ads:read")
+            ...     got.scope
+            'ads:read'
         """
         return self._portal.call(
             partial(

@@ -257,6 +257,18 @@ class Uploads(Methods):
         """Create an upload, and get the addresses for its parts.
 
         Arguments, result and errors: :meth:`AsyncClient.customer_list_uploads_create`.
+
+        Example:
+            >>> from pinterest_audiences import Client
+            >>> from pinterest_audiences.emulator import Emulator
+            >>> emulator = Emulator(processing_seconds=0)
+            >>> (list_id,) = emulator.seed_lists("549", 1)
+            >>> with Client("token", transport=emulator.transport()) as client:
+            ...     made = client.customer_list_uploads_create(
+            ...         "549", list_id, operation="ADD", total_parts=1
+            ...     )
+            ...     len(made.s3_multipart_upload_data.file_parts)
+            1
         """
         return self._portal.call(
             partial(
@@ -306,6 +318,21 @@ class Uploads(Methods):
         """Send a file to the addresses of an upload that was just created.
 
         Arguments and errors: :meth:`AsyncClient.put_file_parts`.
+
+        Example:
+            >>> from pinterest_audiences import Client
+            >>> from pinterest_audiences.emulator import Emulator
+            >>> emulator = Emulator(processing_seconds=0)
+            >>> (list_id,) = emulator.seed_lists("549", 1)
+            >>> with Client("token", transport=emulator.transport()) as client:
+            ...     made = client.customer_list_uploads_create(
+            ...         "549", list_id, operation="ADD", total_parts=1
+            ...     )
+            ...     client.put_file_parts(made, b"ada@example.com")
+            ...     upload_id = made.customer_list_upload.id
+            ...     done = client.customer_list_uploads_run("549", list_id, upload_id)
+            ...     client.customer_list_uploads_get("549", list_id, upload_id).record_counts.valid
+            1
         """
         self._portal.call(self._client.put_file_parts, upload, file)
 
@@ -322,6 +349,16 @@ class Uploads(Methods):
         """Upload a file of records to a list, and wait until Pinterest has processed it.
 
         Arguments, result and errors: :meth:`AsyncClient.upload_file_in_parts`.
+
+        Example:
+            >>> from pinterest_audiences import Client
+            >>> from pinterest_audiences.emulator import Emulator
+            >>> emulator = Emulator(processing_seconds=0)
+            >>> (list_id,) = emulator.seed_lists("549", 1)
+            >>> with Client("token", transport=emulator.transport()) as client:
+            ...     done = client.upload_file_in_parts("549", list_id, b"ada@example.com,nobody")
+            ...     done.record_counts.valid, done.record_counts.invalid
+            (1, 1)
         """
         return self._portal.call(
             partial(

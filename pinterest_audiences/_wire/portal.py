@@ -17,6 +17,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import TypeVar, TypeVarTuple
 
@@ -31,7 +32,7 @@ T = TypeVar("T")
 Args = TypeVarTuple("Args")
 Cleanup = Callable[[], Coroutine[object, object, None]]
 
-_PATIENCE = 10.0  # seconds for connections to close before the thread is left to itself
+_PATIENCE = 10.0  # seconds for a call or for connections to end, before they are left to themselves
 
 
 @frozen
@@ -55,6 +56,21 @@ class _Loop:
             if variable not in self.context:
                 context.run(variable.set, value)
         return context.run(asyncio.run_coroutine_threadsafe, call, self.loop)
+
+    def wait_for_end(self, call: Coroutine[object, object, object]) -> None:
+        """Wait until a coroutine that was submitted and cancelled has cleaned up after itself."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            running = [task for task in asyncio.all_tasks() if task.get_coro() is call]
+            for task in running:
+                task.add_done_callback(lambda _: ended.set())
+            if not running:
+                ended.set()
+
+        with suppress(RuntimeError):  # the loop has ended, and with it all that ran in it
+            self.loop.call_soon_threadsafe(watch)
+            ended.wait(_PATIENCE)
 
     def stop(self) -> None:
         """Cancel what runs, clean up and end the thread."""
@@ -100,20 +116,23 @@ class Portal:
     def call(self, function: Callable[[*Args], Coroutine[object, object, T]], /, *args: *Args) -> T:
         """Run a coroutine function in the loop and wait for what it returns.
 
-        Whatever interrupts the waiting, like Ctrl-C, cancels the function too.
+        Whatever interrupts the waiting, like Ctrl-C, cancels the function too, and comes out when
+        it has ended: what it held, such as a lock, is free then.
         """
         self.check_usable()
         with self._lock:
             self.check_usable()
             loop = self._loop or self._start()
-            future = loop.submit(function(*args))
+            running = function(*args)
+            future = loop.submit(running)
         try:
             return future.result()
         except CancelledError:
             self.check_usable()  # closed by another thread
             raise
         except BaseException:
-            future.cancel()
+            if future.cancel():  # which an error of the function's own leaves nothing of
+                loop.wait_for_end(running)
             raise
 
     def close(self) -> None:

@@ -16,25 +16,31 @@ from pinterest_audiences.emulator.audiences import AudienceType
 from pinterest_audiences.emulator.bodies import read_object
 from pinterest_audiences.emulator.messages import ApiError, invalid
 
-_AUDIENCE_TYPES: Mapping[str, AudienceType] = {
+AUDIENCE_TYPES: Mapping[str, AudienceType] = {
     "CUSTOMER_LIST": "CUSTOMER_LIST",
     "VISITOR": "VISITOR",
     "ENGAGEMENT": "ENGAGEMENT",
     "ACTALIKE": "ACTALIKE",
     "PERSONA": "PERSONA",
 }
-_NEEDED: Mapping[str, str] = {
+"""What an audience can be made of."""
+NEEDED_FIELDS: Mapping[str, str] = {
     "CUSTOMER_LIST": "customer_list_id",
     "ACTALIKE": "seed_id",
     "ENGAGEMENT": "engagement_domain",
 }
+"""The field that the rule of an audience must have, by its type."""
 _ID = re.compile(r"[0-9]+")
-_LARGEST_PERCENTAGE = 10
-_PERCENTAGES = tuple(str(each) for each in range(1, _LARGEST_PERCENTAGE + 1))
-_MOST_RETENTION_DAYS = 540
-_OBJECTIVES = frozenset(
+LARGEST_PERCENTAGE = 10
+"""How large a part of a country the people who are like an audience may be."""
+PERCENTAGES = tuple(str(each) for each in range(1, LARGEST_PERCENTAGE + 1))
+"""The same as words, which a rule may hold as well."""
+MOST_RETENTION_DAYS = 540
+"""How long visitors are kept in an audience at most."""
+OBJECTIVES = frozenset(
     {"AWARENESS", "CONSIDERATION", "WEB_CONVERSION", "CATALOG_SALES", "VIDEO_COMPLETION"}
 )
+"""What ads may be after whose viewers are in an audience."""
 
 
 @attrs.frozen(kw_only=True)
@@ -81,14 +87,14 @@ def read_audience(body: bytes) -> AudienceBody:
     Raises:
         ApiError: 400 for anything that is not allowed.
     """
-    fields = read_object(body)
+    fields = _read(body)
     name = _text(fields, "name")
     if not name:
         raise invalid("'name' is required and must be a non-empty string.")
     asked = fields.get("audience_type")
-    audience_type = _AUDIENCE_TYPES.get(asked) if isinstance(asked, str) else None
+    audience_type = AUDIENCE_TYPES.get(asked) if isinstance(asked, str) else None
     if audience_type is None:
-        raise invalid(f"'audience_type' must be one of: {', '.join(_AUDIENCE_TYPES)}.")
+        raise invalid(f"'audience_type' must be one of: {', '.join(AUDIENCE_TYPES)}.")
     if "rule" not in fields:
         raise invalid("'rule' is required.")
     return AudienceBody(
@@ -112,7 +118,7 @@ def read_audience_update(body: bytes, audience_type: AudienceType) -> AudienceUp
     Raises:
         ApiError: 400 for anything that is not allowed.
     """
-    fields = read_object(body)
+    fields = _read(body)
     operation_type = fields.get("operation_type", "UPDATE")
     if operation_type not in ("UPDATE", "REMOVE"):
         raise invalid("'operation_type' must be one of: UPDATE, REMOVE.")
@@ -125,6 +131,14 @@ def read_audience_update(body: bytes, audience_type: AudienceType) -> AudienceUp
         rule=_rule(fields["rule"], audience_type) if "rule" in fields else None,
         description=_text(fields, "description"),
     )
+
+
+def _read(body: bytes) -> Mapping[str, object]:
+    fields = read_object(body)
+    # The account in the path is the one that counts.
+    if "ad_account_id" in fields and not _is_id(fields["ad_account_id"]):
+        raise invalid("'ad_account_id' must be a string of digits.")
+    return fields
 
 
 def _text(fields: Mapping[str, object], name: str) -> str | None:
@@ -142,12 +156,12 @@ def _rule(rule: object, audience_type: AudienceType) -> Mapping[str, object]:
     fields = dict(cast("dict[str, object]", rule))
     percentage = fields.get("percentage")
     # An integer to the schema, and "10" in the example beside it.
-    if isinstance(percentage, str) and percentage in _PERCENTAGES:
+    if isinstance(percentage, str) and percentage in PERCENTAGES:
         fields["percentage"] = int(percentage)
     for name, (is_right, form) in _RULE_FIELDS.items():
         if name in fields and not is_right(fields[name]):
             raise invalid(f"'rule.{name}' must be {form}.")
-    needed = _NEEDED.get(audience_type)
+    needed = NEEDED_FIELDS.get(audience_type)
     if needed is not None and not fields.get(needed):
         raise invalid_audience(f"'rule.{needed}' is required for {audience_type}.")
     return fields
@@ -166,11 +180,13 @@ def _is_object(value: object) -> bool:
 
 
 def _is_integer(value: object) -> bool:
+    if isinstance(value, float):
+        return value.is_integer()  # to JSON Schema 8.0 is an integer
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_in(low: int, high: int) -> Callable[[object], bool]:
-    return lambda value: _is_integer(value) and low <= cast("int", value) <= high
+    return lambda value: _is_integer(value) and low <= cast("float", value) <= high
 
 
 def _is_list_of(is_right: Callable[[object], bool]) -> Callable[[object], bool]:
@@ -198,13 +214,13 @@ _RULE_FIELDS: Mapping[str, _Form] = {
     "event_source": _AN_OBJECT,
     "ingestion_source": _AN_OBJECT,
     "objective_type": (
-        _is_list_of(lambda value: isinstance(value, str) and value in _OBJECTIVES),
-        f"an array of: {', '.join(sorted(_OBJECTIVES))}",
+        _is_list_of(lambda value: isinstance(value, str) and value in OBJECTIVES),
+        f"an array of: {', '.join(sorted(OBJECTIVES))}",
     ),
-    "percentage": (_is_in(1, _LARGEST_PERCENTAGE), f"from 1 to {_LARGEST_PERCENTAGE}"),
+    "percentage": (_is_in(1, LARGEST_PERCENTAGE), f"from 1 to {LARGEST_PERCENTAGE}"),
     "pin_id": _IDS,
     "prefill": (lambda value: isinstance(value, bool), "a boolean"),
-    "retention_days": (_is_in(1, _MOST_RETENTION_DAYS), f"from 1 to {_MOST_RETENTION_DAYS}"),
+    "retention_days": (_is_in(1, MOST_RETENTION_DAYS), f"from 1 to {MOST_RETENTION_DAYS}"),
     "seed_id": _IDS,
     "url": _TEXTS,
     "visitor_source_id": _AN_ID,

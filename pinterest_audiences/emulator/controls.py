@@ -65,8 +65,8 @@ class Controls(Inside, ABC):
             >>> emulator = Emulator()
             >>> (spring,) = emulator.seed_lists("549", 1)
             >>> emulator.reset()
-            >>> emulator
-            <Emulator: 0 ad_accounts, 0 customer_lists, 0 members, 0 requests>
+            >>> emulator.counts()["customer_lists"]
+            0
         """
         with self._lock:
             self._world.clear()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from pinterest_audiences.emulator.oauth import SCOPES
 from pinterest_audiences.emulator.operations import OPERATIONS
 from pinterest_audiences.emulator.schemas import IDENTIFIER, SCHEMAS, Schema, page_of, reference
 
@@ -216,11 +217,7 @@ def _responses(told: _Told) -> Schema:
 
 
 def _security_schemes() -> Schema:
-    scopes = {
-        "ads:read": "See advertising data.",
-        "ads:write": "Change advertising data.",
-        "user_accounts:read": "See who the user is.",
-    }
+    scopes = {scope: _scope(scope) for scope in sorted(SCOPES)}
     token = f"{_BASE}/oauth/token"
     code = {"authorizationUrl": "/oauth/", "tokenUrl": token, "scopes": scopes}
     app = {"tokenUrl": token, "scopes": scopes}
@@ -229,3 +226,10 @@ def _security_schemes() -> Schema:
         "client_credentials": {"type": "oauth2", "flows": {"clientCredentials": app}},
         "basic": {"type": "http", "scheme": "basic"},
     }
+
+
+def _scope(scope: str) -> str:
+    subject, _, right = scope.partition(":")
+    does, _, secret = right.partition("_")
+    what = f"secret {subject}" if secret else subject
+    return f"{'See' if does == 'read' else 'Change'} {what}."

@@ -111,7 +111,7 @@ class Emulator(Controls):
         >>> emulator.handle(request).status
         200
         >>> emulator
-        <Emulator: 1 ad_accounts, 1 customer_lists, 2 members, 1 requests>
+        <Emulator: 1 ad_accounts, 1 customer_lists, 2 members, 0 audiences, 0 uploads, 1 requests>
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Emulator(Controls):
             Counts by the name of what is counted; `requests` are those answered.
         """
         with self._settled() as world:
-            return {**world.state.counts(), "requests": self._handled}
+            return {**world.counts(), "requests": self._handled}
 
     def handle(self, request: Request) -> Response:
         """Answer one request. May be called from any thread.
@@ -245,16 +245,17 @@ class Emulator(Controls):
         """Take a picture of everything.
 
         Returns:
-            A picture of lists, tokens, budgets, journal, and how far the clock was moved ahead.
-            `restore` can go back to it, as often as you like; it is cheap, even of long lists.
+            A picture of lists, audiences, uploads, tokens, budgets, journal, and how far the clock
+            was moved ahead; faults wait on as they are. `restore` can go back to it, as often as
+            you like; it is cheap, even of long lists.
 
         Example:
             >>> emulator = Emulator()
             >>> before = emulator.snapshot()
             >>> (spring,) = emulator.seed_lists("549", 1)
             >>> emulator.restore(before)
-            >>> emulator
-            <Emulator: 0 ad_accounts, 0 customer_lists, 0 members, 0 requests>
+            >>> emulator.counts()["customer_lists"]
+            0
         """
         with self._settled() as world:
             windows = {} if self._limiter is None else self._limiter.export()

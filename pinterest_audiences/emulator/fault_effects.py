@@ -29,7 +29,11 @@ _BREAKS: Mapping[str, BreakOff] = {
     "no_answer": "close",
 }
 _INSTEAD = frozenset({"status", "html", "reset_before"})
-_FIELDS = {"unknown_enum": "status", "missing_field": "id"}
+# The first of them that an answer has: uploads have a state, and tokens have neither.
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "unknown_enum": ("status", "state", "token_type"),
+    "missing_field": ("id", "access_token"),
+}
 
 _HTML = (
     "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<h1>{status}</h1>\r\n"
@@ -113,7 +117,8 @@ class FaultyEngine:
         if fault.applied:
             finished = self._answer(request)
             body = json.dumps(answer.payload, separators=(",", ":")).encode()
-            finished = _with_body(attrs.evolve(finished, status=status), body)
+            finished = attrs.evolve(finished, status=status)
+            finished = _with_body(finished, body, "application/json")
             finished = attrs.evolve(finished, headers=(*finished.headers, *headers))
         else:
             finished = self._stand_in(request, answer)
@@ -125,7 +130,8 @@ class FaultyEngine:
         """Change an answer, or return None when it has nothing that could be changed."""
         match fault.kind:
             case "truncated_json":
-                return _with_body(whole, whole.body[: len(whole.body) // 2])
+                half = whole.body[: len(whole.body) // 2]
+                return _with_body(whole, half) if _is_json(whole) else None
             case "wrong_content_type":
                 return _with_header(whole, "content-type", fault.content_type)
             case "clock_skew":
@@ -154,8 +160,10 @@ class FaultyEngine:
             for item in many:
                 item[fault.field or "field_of_tomorrow"] = fault.value
             return bool(many)
-        name = fault.field or _FIELDS[fault.kind]
-        holders = [each for each in _objects(payload) if name in each]
+        objects = list(_objects(payload))
+        names = _FIELDS[fault.kind] if fault.field is None else (fault.field,)
+        name = next((name for name in names if any(name in each for each in objects)), names[0])
+        holders = [each for each in objects if name in each]
         for holder in holders:
             if fault.kind == "missing_field":
                 del holder[name]

@@ -107,7 +107,8 @@ class Fault:
         headers: More headers of the answer, such as `retry-after`.
         applied: Whether the request is carried out all the same; for `status` and `html`.
         seconds: How late the answer is, with any kind; for `clock_skew` how fast the clock is.
-        field: The field meant: `id`, `status` or `field_of_tomorrow` unless given.
+        field: The field meant; unless given `id` (of tokens `access_token`), `status` (of uploads
+            `state`, of tokens `token_type`) or `field_of_tomorrow`.
         value: The value of an unknown field or enum.
         content_type: What `wrong_content_type` says instead.
 

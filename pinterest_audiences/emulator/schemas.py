@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pinterest_audiences.emulator.audience_bodies import (
+    AUDIENCE_TYPES,
+    LARGEST_PERCENTAGE,
+    MOST_RETENTION_DAYS,
+    NEEDED_FIELDS,
+    OBJECTIVES,
+    PERCENTAGES,
+)
 from pinterest_audiences.emulator.bodies import LIST_TYPES, ROW_FIELDS
 
 if TYPE_CHECKING:
@@ -16,6 +24,7 @@ _INTEGER: Schema = {"type": "integer"}
 _BOOLEAN: Schema = {"type": "boolean"}
 _NUMBER: Schema = {"type": "number"}
 _OBJECT: Schema = {"type": "object"}
+_NAME: Schema = {"type": "string", "minLength": 1}
 IDENTIFIER: Schema = {"type": "string", "pattern": r"^\d+$", "minLength": 1, "maxLength": 18}
 """An id in a path; one in a body may be longer, so that it is only `_DIGITS`."""
 _DIGITS: Schema = {"type": "string", "pattern": r"^\d+$"}
@@ -75,7 +84,57 @@ _RECORDS: dict[str, Schema] = {
         "items": reference("CustomerListRecordRow"),
     },
 }
-_EITHER: Schema = {"oneOf": [{"required": ["records"]}, {"required": ["records_v2"]}]}
+# Not oneOf: generators of clients would make two kinds of bodies of it, or none.
+_EITHER: Schema = {
+    "if": {"required": ["records"]},
+    "then": {"not": {"required": ["records_v2"]}},
+    "else": {"required": ["records_v2"]},
+}
+_ALL_EMPTY: Schema = {"properties": {field: {"maxLength": 0} for field in sorted(ROW_FIELDS)}}
+
+_IDS: Schema = {"type": "array", "items": _DIGITS}
+_TEXTS: Schema = {"type": "array", "items": _STRING}
+_RULE: dict[str, Schema] = {
+    "ad_account_id": _DIGITS,
+    "ad_id": _IDS,
+    "campaign_id": _IDS,
+    "country": _STRING,
+    "customer_list_id": _DIGITS,
+    "engagement_domain": _TEXTS,
+    "engagement_type": _STRING,
+    "engager_type": _INTEGER,
+    "event": _STRING,
+    "event_data": _OBJECT,
+    "event_source": _OBJECT,
+    "ingestion_source": _OBJECT,
+    "objective_type": {"type": "array", "items": _enum(*sorted(OBJECTIVES))},
+    "percentage": {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": LARGEST_PERCENTAGE},
+            _enum(*PERCENTAGES),
+        ]
+    },
+    "pin_id": _IDS,
+    "prefill": _BOOLEAN,
+    "retention_days": {"type": "integer", "minimum": 1, "maximum": MOST_RETENTION_DAYS},
+    "seed_id": _IDS,
+    "url": _TEXTS,
+    "visitor_source_id": _DIGITS,
+}
+
+
+def _rule_by_type() -> Schema:
+    """Return what the type of an audience asks of its rule, one type behind the other."""
+    chain: Schema = {}
+    for audience_type, name in NEEDED_FIELDS.items():
+        needed: Schema = {"required": [name], "properties": {name: {"minItems": 1}}}
+        condition: Schema = {
+            "if": {"properties": {"audience_type": {"const": audience_type}}},
+            "then": {"properties": {"rule": needed}},
+        }
+        chain = {**condition, "else": chain} if chain else condition
+    return chain
+
 
 _TOKEN_REQUEST: dict[str, Schema] = {
     "grant_type": _enum("authorization_code", "refresh_token", "client_credentials"),
@@ -108,12 +167,12 @@ SCHEMAS: Mapping[str, Schema] = {
     "CustomerListRecordRow": {
         **_object(dict.fromkeys(sorted(ROW_FIELDS), _STRING)),
         "additionalProperties": False,
-        "minProperties": 1,
+        "not": _ALL_EMPTY,
     },
     "CustomerListCreate": {
         **_object(
             {
-                "name": {"type": "string", "minLength": 1},
+                "name": _NAME,
                 "list_type": {**_enum(*sorted(LIST_TYPES)), "default": "EMAIL"},
                 "is_nca": _BOOLEAN,
                 **_RECORDS,
@@ -192,30 +251,34 @@ SCHEMAS: Mapping[str, Schema] = {
             "id": _DIGITS,
             "is_nca": _nullable("boolean"),
             "name": _STRING,
-            "rule": _OBJECT,
+            "rule": reference("AudienceRule"),
             "size": _nullable("integer"),
             "status": _STRING,
             "type": _STRING,
             "updated_timestamp": _nullable("integer"),
         }
     ),
-    "AudienceCreate": _object(
-        {
-            "ad_account_id": _STRING,
-            "audience_type": _enum("CUSTOMER_LIST", "VISITOR", "ENGAGEMENT", "ACTALIKE", "PERSONA"),
-            "description": _STRING,
-            "name": _STRING,
-            "rule": _OBJECT,
-        },
-        ["audience_type", "name", "rule"],
-    ),
+    "AudienceRule": _object(_RULE),
+    "AudienceCreate": {
+        **_object(
+            {
+                "ad_account_id": _DIGITS,
+                "audience_type": _enum(*AUDIENCE_TYPES),
+                "description": _STRING,
+                "name": _NAME,
+                "rule": reference("AudienceRule"),
+            },
+            ["audience_type", "name", "rule"],
+        ),
+        **_rule_by_type(),
+    },
     "AudienceUpdate": _object(
         {
-            "ad_account_id": _STRING,
+            "ad_account_id": _DIGITS,
             "description": _STRING,
-            "name": _STRING,
+            "name": _NAME,
             "operation_type": {**_enum("UPDATE", "REMOVE"), "default": "UPDATE"},
-            "rule": _OBJECT,
+            "rule": reference("AudienceRule"),
         }
     ),
     "AdAccount": _object({"id": _STRING, "name": _STRING, "country": _STRING}),

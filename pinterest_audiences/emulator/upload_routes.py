@@ -49,6 +49,8 @@ def _create(call: Call) -> Answer:
     if operation is None:
         raise invalid("'operation' is required and must be one of: ADD, REMOVE.")
     total = fields.get("total_parts")
+    if isinstance(total, float) and total.is_integer():
+        total = int(total)  # to JSON Schema 8.0 is an integer
     if not isinstance(total, int) or isinstance(total, bool) or not 1 <= total <= MAX_PARTS:
         raise invalid(f"'total_parts' is required and must be from 1 to {MAX_PARTS}.")
     uploads = call.context.world.uploads

@@ -113,6 +113,15 @@ class World:
         )
         self._beginning = self.export()
 
+    def counts(self) -> dict[str, int]:
+        """Return how much there is of everything.
+
+        Returns:
+            Counts by the name of what is counted.
+        """
+        made = {"audiences": len(self.audiences), "uploads": len(self.uploads)}
+        return {**self.state.counts(), **made}
+
     def clear(self) -> None:
         """Put everything back to how it was in the beginning, before any file was read."""
         self.take(self._beginning)

@@ -24,6 +24,7 @@ from pinterest_audiences.jobs.desk import Desk, in_thread
 from pinterest_audiences.jobs.errors import JobInterruptedError
 from pinterest_audiences.jobs.events import JobEvent, JobEventKind, OnEvent
 from pinterest_audiences.jobs.figures import report, totals
+from pinterest_audiences.jobs.multipart import deliver_in_parts
 from pinterest_audiences.jobs.patience import Patience, may_pass, too_large
 from pinterest_audiences.jobs.rows import BatchRow, JobRow, ListRow, Receipt
 from pinterest_audiences.jobs.state import State
@@ -45,6 +46,11 @@ _WAITS: dict[str, JobEventKind] = {
     "budget": JobEventKind.WAITING_FOR_BUDGET,
     "retry": JobEventKind.RETRY,
 }
+_FREQUENT = (
+    JobEventKind.BATCH_SENT,
+    JobEventKind.BATCH_ACKNOWLEDGED,
+    JobEventKind.WAITING_FOR_BUDGET,
+)
 
 
 @define
@@ -105,6 +111,8 @@ class Delivery:
         while batch is not None and self.row.customer_list_id is None:
             batch = await creation.create_with(self, batch)
         if batch is None:
+            return
+        if self.job.plan.get("via") == "multipart" and await deliver_in_parts(self, batch):
             return
         body: Batch | None
         batch, body = await self._marked(batch)
@@ -175,7 +183,22 @@ class Delivery:
 
     def emit(self, kind: JobEventKind, batch: BatchRow | None = None, wait: float = 0.0) -> None:
         """Tell what happened."""
-        logger.debug("job %d: %s, %d of %d records", self.job.key, kind, self.done, self.total)
+        logger.log(
+            logging.DEBUG if kind in _FREQUENT else logging.INFO,
+            "job %d: %s, %d of %d records",
+            self.job.key,
+            kind,
+            self.done,
+            self.total,
+            extra={
+                "job_id": self.job.key,
+                "job_event": str(kind),
+                "ad_account_id": self.row.ad_account_id,
+                "customer_list_id": self.row.customer_list_id,
+                "done": self.done,
+                "total": self.total,
+            },
+        )
         if self.on_event is None:
             return
         elapsed = self.desk.clock.monotonic() - self._begun

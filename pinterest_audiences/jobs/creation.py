@@ -63,6 +63,22 @@ async def find_target(
     """
     if customer_list_id is not None:
         return await _entered(desk, state, account, customer_list_id)
+    target = await _known_target(desk, state, account, name)
+    if target is not None:
+        return target
+    found = [each async for each in _newest_first(desk, account) if each.name == name]
+    # What was found may be what another process has begun to create since the first look.
+    target = await _known_target(desk, state, account, name)
+    if target is not None:
+        return target
+    if len(found) > 1:
+        raise _ambiguous(name, [each.id for each in found])
+    if found:
+        return await _entered(desk, state, account, found[0].id)
+    return Target(await in_thread(state.enter_list, account, None, name, "created"), None)
+
+
+async def _known_target(desk: Desk, state: State, account: str, name: str | None) -> Target | None:
     known = await in_thread(_known, state, account, name)
     if len(known) > 1:
         raise _ambiguous(name, [row.customer_list_id or "being created" for row in known])
@@ -70,12 +86,7 @@ async def find_target(
         if row.customer_list_id is None:
             return Target(row, None)
         return await _entered(desk, state, account, row.customer_list_id)
-    found = [each async for each in _newest_first(desk, account) if each.name == name]
-    if len(found) > 1:
-        raise _ambiguous(name, [each.id for each in found])
-    if found:
-        return await _entered(desk, state, account, found[0].id)
-    return Target(await in_thread(state.enter_list, account, None, name, "created"), None)
+    return None
 
 
 def _known(state: State, account: str, name: str | None) -> list[ListRow]:

@@ -10,13 +10,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pinterest_audiences.jobs.errors import StateError
+from pinterest_audiences.jobs.errors import StateError, disk_error
 from pinterest_audiences.jobs.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 __all__ = ["Database", "state_path"]
 
 _PATIENCE = 60.0  # seconds for another process to end its transaction
-_TRIES, _BRIEF = 200, 0.05  # seconds between them
+_LOOK_AGAIN = 0.02  # seconds, where SQLite does not wait by itself
+_LOOKS = 500
 _FILE_NAME = "state.sqlite3"
 
 
@@ -90,8 +91,21 @@ class Database:
         Raises:
             StateError: The file cannot be written.
         """
+        deadline = time.monotonic() + _PATIENCE
+        while self._log_is_busy():
+            if time.monotonic() > deadline:
+                raise StateError(
+                    "what was deleted may still be in its log, which another process is reading; "
+                    "forget again when it has ended",
+                    path=self._name,
+                )
+            time.sleep(_LOOK_AGAIN)
+
+    def _log_is_busy(self) -> bool:
+        # Where somebody else empties the log at the same time, SQLite does not wait by itself.
         with self._told():
-            self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (busy, *_) = self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return bool(busy)
 
     def _prepare(self) -> None:
         sql = self._sql
@@ -115,13 +129,13 @@ class Database:
 
     def _use_log(self) -> None:
         """Switch to a write-ahead log; SQLite does not wait for others who do so at this moment."""
-        for tries_left in reversed(range(_TRIES)):
+        for tries_left in reversed(range(_LOOKS)):
             try:
                 self._sql.execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
                 if not tries_left or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                     raise
-                time.sleep(_BRIEF)
+                time.sleep(_LOOK_AGAIN)
             else:
                 return
 
@@ -161,7 +175,7 @@ class Database:
         except sqlite3.Error as error:
             raise StateError(_reason(error), path=self._name) from error
         except OSError as error:
-            raise StateError(error.strerror or type(error).__name__, path=self._name) from error
+            raise disk_error(error, self.path) from error
 
 
 def _make_private(path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from os import PathLike
+from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple
 
 import anyio
@@ -15,7 +17,13 @@ from pinterest_audiences.jobs.state import State
 
 if TYPE_CHECKING:
     from pinterest_audiences._wire.clock import Clock
-    from pinterest_audiences.models import CustomerList, OperationType, Order, UserListType
+    from pinterest_audiences.models import (
+        CustomerList,
+        CustomerListUpload,
+        OperationType,
+        Order,
+        UserListType,
+    )
     from pinterest_audiences.pagination import AsyncPager
     from pinterest_audiences.records.batches import Batch
 
@@ -23,6 +31,8 @@ __all__ = ["Calls", "Desk", "in_thread"]
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
+
+_GAP = 0.005  # seconds between two looks at a thread that is waited for
 
 
 class Calls(Protocol):
@@ -55,6 +65,17 @@ class Calls(Protocol):
         records: Batch,
     ) -> Awaitable[CustomerList]:
         """Add to a list, or remove from it."""
+        ...
+
+    def upload_file_in_parts(
+        self,
+        ad_account_id: str | int,
+        customer_list_id: str | int,
+        file: Path,
+        *,
+        operation: OperationType | str,
+    ) -> Awaitable[CustomerListUpload]:
+        """Send a file of records."""
         ...
 
     def customer_lists_list(
@@ -91,14 +112,45 @@ class Desk:
         Raises:
             StateError: It cannot be used.
         """
-        state = await in_thread(State, path, self.service)
+        opened: list[State] = []  # so that one is closed whose opening was cancelled
+
+        def open_state() -> None:
+            opened.append(State(path, self.service))
+
         try:
-            yield state
+            await in_thread(open_state)
+            yield opened[0]
         finally:
             with anyio.CancelScope(shield=True):
-                await in_thread(state.close)
+                for state in opened:
+                    await in_thread(state.close)
 
 
 async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
-    """Run what reads or writes the disk without holding up the event loop."""
-    return await anyio.to_thread.run_sync(function, *args)
+    """Run what reads or writes the disk without holding up the event loop.
+
+    Does not end before the function has, not even by asyncio's own cancellation (``task.cancel()``,
+    ``asyncio.timeout()``), which no shield keeps off: a thread that is left alone would go on with
+    a connection that is being closed, and on a list that somebody else may have locked.
+    """
+    running, given_up = Lock(), False
+
+    def run() -> T:
+        with running:
+            if given_up:
+                raise RuntimeError("nobody waits for this")
+            return function(*args)
+
+    try:
+        return await anyio.to_thread.run_sync(run)
+    except anyio.get_cancelled_exc_class():
+        await _taken(running)
+        given_up = True
+        running.release()
+        raise
+
+
+async def _taken(lock: Lock) -> None:
+    while not lock.acquire(blocking=False):
+        with suppress(anyio.get_cancelled_exc_class()), anyio.CancelScope(shield=True):
+            await anyio.sleep(_GAP)  # once more cancelled is cancelled all the same

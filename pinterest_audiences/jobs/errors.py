@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
 from pinterest_audiences.errors import PinterestAudiencesError
@@ -17,6 +19,7 @@ __all__ = [
     "PlanError",
     "StateError",
     "WaitTimeoutError",
+    "disk_error",
 ]
 
 
@@ -32,6 +35,19 @@ class StateError(PinterestAudiencesError):
         super().__init__(f"state file {path}: {reason}" if path else reason)
         self.path = path
         self.reason = reason
+
+
+def disk_error(error: OSError, path: os.PathLike[str]) -> StateError:
+    """Say of an error of the disk what to do about it."""
+    what = error.strerror or type(error).__name__
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            reason = "the disk is full; make room and resume"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            reason = f"cannot be written; check its owner, its mode and its directory's ({what})"
+        case _:
+            reason = f"{what}; name another file"
+    return StateError(reason, path=os.fspath(path))
 
 
 class ListBusyError(PinterestAudiencesError):

@@ -166,7 +166,6 @@ async def _forget_in(work: Work, state: State, row: ListRow, people: People) -> 
         report = None
         for job in await in_thread(state.jobs, row.key, "running"):
             report = await work.finish(state, job)
-        await in_thread(fold, state.database, row.key)  # and the state forgets them too
         return _told(row, records=0 if report is None else report.removed)
 
 

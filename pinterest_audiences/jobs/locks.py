@@ -12,7 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pinterest_audiences.jobs.errors import ListBusyError, StateError
+from pinterest_audiences.jobs.errors import ListBusyError, disk_error
 
 __all__ = ["list_lock"]
 
@@ -24,6 +24,10 @@ if sys.platform == "win32":
         os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # behind what the file tells
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
+    def _give_back(descriptor: int) -> None:
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
 else:
     import fcntl
 
@@ -31,6 +35,10 @@ else:
         # flock and not lockf: it belongs to this opening of the file, so that two tasks of one
         # process exclude each other too.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _give_back(descriptor: int) -> None:
+        # A child that was forked meanwhile has the file open too, so that closing it is not enough.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 @contextmanager
@@ -49,11 +57,12 @@ def list_lock(state: Path, list_key: int, told: str) -> Generator[int | None, No
         ListBusyError: Somebody else holds it.
         StateError: The lock file cannot be made.
     """
+    state = state.resolve()  # one file has one lock, by whatever name it goes
     path = state.with_name(f"{state.name}-{list_key}.lock")
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as error:
-        raise StateError(error.strerror or "cannot be made", path=str(path)) from error
+        raise disk_error(error, path) from error
     try:
         try:
             _take(descriptor)
@@ -65,14 +74,18 @@ def list_lock(state: Path, list_key: int, told: str) -> Generator[int | None, No
                 "ended, or stop it",
                 pid=holder,
             ) from None
-        died = _holder(descriptor)
-        _write(descriptor, str(os.getpid()))
+        try:
+            died = _holder(descriptor)
+            _write(descriptor, str(os.getpid()))
+        except OSError as error:
+            raise disk_error(error, path) from error
         try:
             yield died
         finally:
             _write(descriptor, "")
+            _give_back(descriptor)
     finally:
-        os.close(descriptor)  # which gives the lock back
+        os.close(descriptor)
 
 
 def _holder(descriptor: int) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from os import PathLike
@@ -30,9 +29,20 @@ if TYPE_CHECKING:
     from pinterest_audiences.jobs.state import State
     from pinterest_audiences.models import JSON, OperationType
 
-__all__ = ["Wanted", "Work", "apply", "mirror", "plan_mirror", "resume", "status", "upload"]
+__all__ = [
+    "Wanted",
+    "Work",
+    "apply",
+    "check_via",
+    "mirror",
+    "plan_mirror",
+    "resume",
+    "status",
+    "upload",
+]
 
-logger = logging.getLogger("pinterest_audiences")
+# What a mirror takes the place of: it decides anew about everybody.
+_NEEDLESS = ("upload", "mirror")
 
 StatePath = str | PathLike[str] | None
 
@@ -84,17 +94,36 @@ class Work:
 
     async def finish(self, state: State, job: JobRow) -> JobReport:
         """Deliver a job whose list is locked."""
-        return await deliver(self.desk, state, job, on_event=self.on_event, patience=self.patience)
+        report = await deliver(
+            self.desk, state, job, on_event=self.on_event, patience=self.patience
+        )
+        if job.kind == "forget":  # whoever finishes it: its own batches hold who was forgotten
+            await in_thread(fold, state.database, job.list_key)
+            await in_thread(state.database.erase_traces)
+        return report
+
+
+def check_via(via: object) -> None:
+    """Refuse a way that there is not.
+
+    Raises:
+        ConfigurationError: It is none of the two.
+    """
+    if via not in ("calls", "multipart"):
+        raise ConfigurationError("via: 'calls' or 'multipart' is needed")
 
 
 async def upload(
-    work: Work, wanted: Wanted, source: SourceKeys, operation: OperationType
+    work: Work, wanted: Wanted, source: SourceKeys, operation: OperationType, via: str
 ) -> JobReport:
     """Add, or remove, every record of a source that has been read.
 
     Raises:
         GuardError: There is no list to remove from.
+        ConfigurationError: Rows cannot be sent as a file.
     """
+    if via == "multipart" and "row" in source.spools:
+        raise ConfigurationError("via: rows cannot be sent as a file; use 'calls'")
     async with _locked(work, wanted) as task:
         row = await task.finish_earlier()
         if operation == "REMOVE" and row.customer_list_id is None:
@@ -103,7 +132,7 @@ async def upload(
         counts = await in_thread(plan_all, task.state, row, job_key, source, str(operation))
         if not counts.batches:
             task.findings.append("the source has no records; nothing was sent")
-        decided = task.decided(row, wanted, source)
+        decided = {**task.decided(row, wanted, source), "via": via}
         await in_thread(task.state.finish_draft, job_key, "running", decided)
         return await task.deliver(job_key)
 
@@ -132,7 +161,8 @@ async def apply(work: Work, plan: Plan, *, allow_removals: bool) -> JobReport:
     async with work.desk.state(work.state_path) as state:
         job = await in_thread(state.job, plan.job_id)
         row = None if job is None else await in_thread(state.list_row, job.list_key)
-        if row is None or row.ad_account_id != plan.ad_account_id:
+        place = None if row is None else (row.service, row.ad_account_id)
+        if row is None or place != (state.service, plan.ad_account_id):
             raise PlanError(
                 f"plan {plan.job_id} is not in the state file: a newer plan or job took its place;"
                 " plan again"
@@ -177,11 +207,11 @@ async def status(
     """Tell what is known, without asking Pinterest."""
     async with work.desk.state(work.state_path) as state:
         rows = await in_thread(state.lists, str(ad_account_id))
-        return [
-            await in_thread(list_status, state, row)
-            for row in rows
-            if customer_list_id is None or row.customer_list_id == str(customer_list_id)
-        ]
+        if customer_list_id is not None:
+            rows = [row for row in rows if row.customer_list_id == str(customer_list_id)]
+        told = [await in_thread(list_status, state, row) for row in rows]
+    # A name that was looked up, and for which nothing was planned yet, is no list.
+    return [each for each in told if each.customer_list_id is not None or each.jobs]
 
 
 @define
@@ -204,12 +234,11 @@ class _Task:
         """Return what is known of the list now."""
         return await in_thread(self.state.list_row, self.list_key)
 
-    async def finish_earlier(self, superseded: tuple[str, ...] = ()) -> ListRow:
-        """Finish the interrupted jobs of the list, but for those that a mirror makes needless."""
-        if superseded:
-            await in_thread(self.state.supersede, self.list_key, superseded)
+    async def finish_earlier(self, *, needless: tuple[str, ...] = ()) -> ListRow:
+        """Finish the interrupted jobs of the list, but for kinds that a mirror makes needless."""
         for job in await in_thread(self.state.jobs, self.list_key, "running"):
-            await self.work.finish(self.state, job)
+            if job.kind not in needless:
+                await self.work.finish(self.state, job)
         return await self.row()
 
     async def draft(self, kind: str) -> int:
@@ -242,10 +271,8 @@ async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
         target = await find_target(
             work.desk, state, str(wanted.ad_account_id), wanted.customer_list_id, wanted.name
         )
-        with state.locked(target.row) as died:
+        with state.locked(target.row):
             task = _Task(work, state, target.row.key)
-            if died is not None:
-                logger.warning("%s: process %d died while it worked on it", target.row, died)
             if (await task.row()).version == target.row.version:
                 task.findings += await in_thread(_drift, state, target)
                 if target.seen is not None and not task.findings:
@@ -257,10 +284,9 @@ async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
 async def _planned(task: _Task, wanted: Wanted, source: SourceKeys, choices: Choices) -> Plan:
     row = await task.row()
     check_source(row, source)
-    # Before anything is given up: a mirror that is refused must not cost an unfinished upload.
     await in_thread(check_content, task.state, row, choices)
     # A list that is being created has to be found first: what was sent may be on it.
-    row = await task.finish_earlier(("upload", "mirror") if row.customer_list_id else ())
+    row = await task.finish_earlier(needless=_NEEDLESS if row.customer_list_id else ())
     await in_thread(fold, task.state.database, row.key)
     job_key = await task.draft("mirror")
     counts: Counts = await in_thread(plan_difference, task.state, row, job_key, source)
@@ -286,6 +312,8 @@ async def _applied(task: _Task, job_key: int, *, allow_removals: bool) -> JobRep
     blocked = job.plan.get("blocked")
     if blocked and not allow_removals:
         raise GuardError(f"{row}: {blocked}", guard="removals")
+    # Not before now: a plan that is never applied must not cost an unfinished upload.
+    await in_thread(task.state.supersede, row.key, _NEEDLESS)
     await in_thread(task.state.start, job_key)
     return await task.deliver(job_key)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from pinterest_audiences.errors import ConfigurationError
 from pinterest_audiences.jobs.database import state_path
+from pinterest_audiences.jobs.errors import disk_error
 from pinterest_audiences.jobs.keys import keys_of
 from pinterest_audiences.jobs.spool import Spool
 from pinterest_audiences.models import RecordRow, UserListType
@@ -108,6 +109,12 @@ class SourceKeys:
     def _take(self, records: Sequence[str | RecordRow]) -> None:
         for form, keys in keys_of(records, keep_unhashed=self._keep_unhashed):
             if form.name not in self.spools:
-                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._make_directory()
                 self.spools[form.name] = Spool(form, str(self._directory))
             self.spools[form.name].add(keys)
+
+    def _make_directory(self) -> None:
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, self._directory) from error

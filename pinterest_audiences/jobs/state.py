@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Generator, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pinterest_audiences.models import JSON, CustomerList
 
 __all__ = ["State"]
+
+logger = logging.getLogger("pinterest_audiences")
 
 Origin = Literal["created", "foreign", "adopted"]
 
@@ -57,10 +60,12 @@ class State:
         self.database.close()
 
     @contextmanager
-    def locked(self, row: ListRow) -> Generator[int | None, None, None]:
-        """Hold the lock of a list; yields the process that died while it held it, if one did."""
+    def locked(self, row: ListRow) -> Generator[None, None, None]:
+        """Hold the lock of a list; tells in the log of a process that died while it held it."""
         with list_lock(self.path, row.key, str(row)) as died:
-            yield died
+            if died is not None:
+                logger.warning("%s: process %d died while it worked on it", row, died)
+            yield
 
     def lists(self, ad_account_id: str | None = None) -> list[ListRow]:
         """Return the lists of the service, or of one account, oldest first."""
@@ -78,12 +83,15 @@ class State:
     def enter_list(
         self, ad_account_id: str, customer_list_id: str | None, name: str | None, origin: Origin
     ) -> ListRow:
-        """Return the row of a list, made if there is none; without an id, of a list to be made."""
-        where = f"{_LIST} WHERE service = ? AND ad_account_id = ? AND customer_list_id "
+        """Return the row of a list, made if there is none; without an id, of a list to be made.
+
+        One to be made may have been made by another process since it was looked for.
+        """
+        where = f"{_LIST} WHERE service = ? AND ad_account_id = ? AND "
         if customer_list_id is None:
-            query, last = where + "IS NULL AND name = ?", name
+            query, last = where + "name = ? ORDER BY customer_list_id IS NULL, id", name
         else:
-            query, last = where + "= ?", customer_list_id
+            query, last = where + "customer_list_id = ?", customer_list_id
         with self.database.transaction() as sql:
             row = sql.execute(query, (self.service, ad_account_id, last)).fetchone()
             if row is None:
@@ -232,6 +240,39 @@ class State:
             _add_costs(sql, batch.job_key, receipt.costs)
             if following is not None:
                 _mark_sending(sql, following.key)
+
+    def mark_all(self, job_key: int) -> None:
+        """Say that everything that is left of a job may be at Pinterest from now on."""
+        with self.database.transaction() as sql:
+            sql.execute(
+                "UPDATE batch SET status = 'sending', sends = sends + 1 "
+                "WHERE job_id = ? AND status IN ('planned', 'sending')",
+                (job_key,),
+            )
+            sql.execute(
+                "UPDATE list SET version = version + 1 "
+                "WHERE id = (SELECT list_id FROM job WHERE id = ?)",
+                (job_key,),
+            )
+
+    def unmark_all(self, job_key: int) -> None:
+        """Take back :meth:`mark_all`: nothing was sent."""
+        with self.database.transaction() as sql:
+            sql.execute(
+                "UPDATE batch SET status = 'planned', sends = sends - 1 "
+                "WHERE job_id = ? AND status = 'sending'",
+                (job_key,),
+            )
+
+    def acknowledge_all(self, job_key: int, costs: Trace, now: float) -> None:
+        """Write the receipts of everything that was marked."""
+        with self.database.transaction() as sql:
+            sql.execute(
+                "UPDATE batch SET status = 'acknowledged', acknowledged = ? "
+                "WHERE job_id = ? AND status = 'sending'",
+                (now, job_key),
+            )
+            _add_costs(sql, job_key, costs)
 
     def see_counters(self, list_key: int, seen: CustomerList) -> None:
         """Keep Pinterest's counters of a list."""

@@ -57,6 +57,8 @@ def test_health_tells_the_time_and_how_much_there_is(call: Caller, clock: FakeCl
         "ad_accounts": 1,
         "customer_lists": 1,
         "members": 2,
+        "audiences": 0,
+        "uploads": 0,
         "requests": 1,
     }
     assert len(call.emulator.requests) == 1
@@ -162,7 +164,7 @@ def test_a_reset_leaves_an_emulator_as_new(
     first = live()
     assert knock(call.emulator, "POST", "reset").json() == {}
     assert repr(call.emulator) == (
-        "<Emulator: 0 ad_accounts, 0 customer_lists, 0 members, 0 requests>"
+        "<Emulator: 0 ad_accounts, 0 customer_lists, 0 members, 0 audiences, 0 uploads, 0 requests>"
     )
     assert (call.emulator.requests, len(call.emulator.faults)) == ((), 0)
     assert live() == first

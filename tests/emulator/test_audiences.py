@@ -168,6 +168,7 @@ def test_a_percentage_in_quotes_is_a_number(call: Caller) -> None:
         {"audience_type": ["ACTALIKE"]},
         {"description": 5},
         {"description": None},
+        {"ad_account_id": {}},
         {"rule": None},
         {"rule": SECRET},
         {"rule": {}},

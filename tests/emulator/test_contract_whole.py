@@ -1,6 +1,6 @@
-"""Audiences, uploads and tokens, held against Pinterest's published description.
+"""Audiences, uploads and tokens, held against two descriptions: the emulator's own, Pinterest's.
 
-Without the description these tests are skipped; see `support.description`.
+Without Pinterest's the tests of that one are skipped; see `support.description`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pytest
 from support.description import Description, load_description
 
 from pinterest_audiences.emulator import Emulator, RateLimits, RatePolicy, Request
+from pinterest_audiences.emulator.description import describe
 from pinterest_audiences.emulator.oauth import SCOPES
 from pinterest_audiences.emulator.routes import ROUTES, Route
 from pinterest_audiences.emulator.routing import split_path
@@ -35,8 +36,16 @@ every_route = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def description() -> Description:
+def published() -> Description:
     return Description(load_description())
+
+
+@pytest.fixture(params=["published", "own"])
+def description(request: pytest.FixtureRequest) -> Description:
+    if request.param == "own":
+        return Description(describe())
+    whole: Description = request.getfixturevalue("published")
+    return whole
 
 
 class Checked:
@@ -187,7 +196,7 @@ def test_accounts_without_uploads_answer_within_the_description(
 @pytest.mark.parametrize("create_status", [200, 201])
 def test_tokens_of_every_grant_are_within_the_description(
     checked: Checked,
-    description: Description,
+    published: Description,
     new_emulator: Callable[..., Emulator],
     create_status: int,
 ) -> None:
@@ -204,7 +213,7 @@ def test_tokens_of_every_grant_are_within_the_description(
     answers.append(checked("POST", "/v5/oauth/token", form, authorization=BASIC))
     kinds = ("Code", "ClientCredentials", "Refresh")
     for answer, kind in zip(answers, kinds, strict=True):
-        description.check_schema(f"OauthAccessTokenResponse{kind}", answer)
+        published.check_schema(f"OauthAccessTokenResponse{kind}", answer)
     checked("POST", "/v5/oauth/token", {}, authorization=BASIC)
     checked("POST", "/v5/oauth/token", {}, authorization="")
     revoke = "/v5/oauth/token/revoke"
@@ -238,10 +247,10 @@ def test_who_asks_and_for_which_accounts_is_within_the_description(
 
 
 def test_a_kind_of_answer_outside_of_the_description_would_be_noticed(
-    description: Description,
+    description: Description, published: Description
 ) -> None:
     """The check itself can fail."""
     with pytest.raises(jsonschema.ValidationError):
-        description.check_schema("OauthAccessTokenResponseRefresh", {"access_token": "x"})
+        published.check_schema("OauthAccessTokenResponseRefresh", {"access_token": "x"})
     with pytest.raises(jsonschema.ValidationError):
         description.check_schema("CustomerListUpload", {"state": "LOST"})

@@ -91,6 +91,7 @@ def test_every_operation_that_is_served_is_described_and_named_alike() -> None:
     """Faults, clients and the description call it the same."""
     names = {str(each["operationId"]).replace("/", "_") for each in OURS.values()}
     assert set(OPERATION_NAMES) - names == {"customer_list_uploads_put", "oauth_authorize"}
+    assert set(OPERATIONS) == {(route.method, route.template) for route in ROUTES}
     for route in ROUTES:
         name = OPERATIONS[route.method, route.template]
         if name in names:
@@ -138,6 +139,18 @@ def test_fields_are_those_that_are_published(published: Json, key: tuple[str, st
         assert set(at(their, "properties")) <= set(at(our, "properties"))
         required = set(their["required"]) - NO_LONGER_REQUIRED  # type: ignore[call-overload]
         assert required <= set(our["required"])  # type: ignore[call-overload]  # lists
+
+
+def test_what_came_with_5_28_is_told() -> None:
+    """Ids and names are always there, rows and the flag may be sent, a create may answer 201."""
+    schemas = at(DESCRIPTION, "components", "schemas")
+    assert at(schemas, "CustomerList")["required"] == ["id", "name"]
+    assert at(schemas, "CustomerListCreate")["required"] == ["name"]
+    for name in ("CustomerListCreate", "CustomerListUpdate"):
+        assert "records_v2" in at(schemas, name, "properties")
+    assert "is_nca" in at(schemas, "CustomerListCreate", "properties")
+    created = {str(each["operationId"]) for each in OURS.values() if "201" in at(each, "responses")}
+    assert created == {"customer_lists/create", "audiences/create", "oauth/token"}
 
 
 class CheckedCaller:
@@ -198,6 +211,61 @@ def test_answers_of_every_kind_are_as_described(
         checked("GET", "549/customer_lists")
     assert {status for _, status in checked.seen} == {200, 201, 400, 401, 404, 429}
     assert len({name for name, _ in checked.seen}) == 4
+
+
+AUDIENCE = {"name": "A", "audience_type": "PERSONA", "rule": {}}
+RULES: dict[str, list[dict[str, object]]] = {
+    "CUSTOMER_LIST": [{}, {"customer_list_id": 5}, {"customer_list_id": "x"}],
+    "ACTALIKE": [{}, {"seed_id": []}, {"seed_id": ["1"], "percentage": 11}, {"seed_id": "1"}],
+    "ENGAGEMENT": [{"engagement_domain": []}, {"engagement_domain": ["a"], "engager_type": "1"}],
+    "VISITOR": [
+        {"retention_days": 541},
+        {"retention_days": 1.5},
+        {"url": [5]},
+        {"objective_type": ["FAME"]},
+    ],
+    "PERSONA": [{"prefill": 1}, {"ad_id": ["x"]}, {"event_data": []}],
+}
+GOOD_RULES: dict[str, list[dict[str, object]]] = {
+    "ACTALIKE": [{"seed_id": ["1"], "percentage": each} for each in (1, 10.0, "10")],
+    "ENGAGEMENT": [{"engagement_domain": ["a"], "objective_type": ["AWARENESS"]}],
+    "VISITOR": [{}, {"retention_days": 540, "prefill": True, "field_of_tomorrow": [1]}],
+    "PERSONA": [{"seed_id": [], "event_data": {"order_id": "x"}}],
+}
+WRONG: list[dict[str, object]] = [{"name": ""}, {"rule": []}, {"description": 5}]
+NEW_RULES: list[object] = [{}, [], {"percentage": 0}]
+BODIES: list[tuple[str, object]] = [
+    ("POST", AUDIENCE),
+    ("POST", []),
+    *[("POST", {k: v for k, v in AUDIENCE.items() if k != name}) for name in AUDIENCE],
+    *[("POST", {**AUDIENCE, **more}) for more in WRONG],
+    ("POST", {**AUDIENCE, "audience_type": "CROWD"}),
+    *[
+        ("POST", {"name": "A", "audience_type": kind, "rule": rule})
+        for rules in (RULES, GOOD_RULES)
+        for kind, many in rules.items()
+        for rule in many
+    ],
+    *[("POST", {**AUDIENCE, "ad_account_id": each}) for each in ("549", "x", "")],
+    *[("PATCH", {"ad_account_id": each}) for each in ("549", 549)],
+    ("PATCH", {}),
+    *[("PATCH", {"name": name}) for name in ("", "B", 5)],
+    *[("PATCH", {"operation_type": each}) for each in ("UPDATE", "DELETE")],
+    *[("PATCH", {"rule": each}) for each in NEW_RULES],
+]
+
+
+@pytest.mark.parametrize(("method", "body"), BODIES)
+def test_bodies_of_audiences_are_described_as_they_are_judged(
+    call: Caller, method: str, body: object
+) -> None:
+    """What the description allows is taken, what it does not allow is refused."""
+    (audience_id,) = call.emulator.seed_audiences("549", 1, audience_type="PERSONA")
+    name, path = ("AudienceCreate", "") if method == "POST" else ("AudienceUpdate", audience_id)
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DESCRIPTION["components"]}
+    allowed = jsonschema.Draft202012Validator(schema).is_valid(body)
+    answer = call(method, f"549/audiences/{path}".rstrip("/"), body)
+    assert answer.status == (200 if allowed else 400)
 
 
 def test_an_answer_that_is_not_as_described_would_be_noticed(call: Caller) -> None:

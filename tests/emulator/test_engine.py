@@ -87,7 +87,7 @@ def test_representations_show_counts_and_no_content(call: Caller) -> None:
     call.create("550")
     call("GET", "549/unknown")
     assert repr(call.emulator) == (
-        "<Emulator: 2 ad_accounts, 2 customer_lists, 3 members, 3 requests>"
+        "<Emulator: 2 ad_accounts, 2 customer_lists, 3 members, 0 audiences, 0 uploads, 3 requests>"
     )
     request = Request(
         method="GET",

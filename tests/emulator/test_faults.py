@@ -191,7 +191,7 @@ def test_every_kind_is_told_in_the_table_of_fault() -> None:
 
 def test_every_route_has_its_operation() -> None:
     """A fault can name each operation that is served."""
-    assert {OPERATIONS[route.method, route.template] for route in ROUTES} <= {*OPERATION_NAMES}
+    assert {OPERATIONS[route.method, route.template] for route in ROUTES} == {*OPERATION_NAMES}
 
 
 def test_faults_may_be_kept_without_an_emulator() -> None:

@@ -315,3 +315,33 @@ def test_running_out_of_open_files_is_survived() -> None:
             connection.close()
         assert ask(connections[-1]).startswith(b"HTTP/1.1 200 ")
         assert end(process, signal.SIGTERM) == (0, "", "")
+
+
+def test_faults_a_login_and_a_state_go_together(tmp_path: Path) -> None:
+    """Each flag does what it does alone; a fault that is used up is no part of the state."""
+    faults, state = tmp_path / "faults.json", tmp_path / "state.db"
+    faults.write_text('[{"kind": "status", "status": 503, "operation": "oauth_token"}]')
+    app = ("--app-id", "1", "--app-secret", "s", "--refresh-token", "pinr.a")
+    flags = ("--port", "0", "--state", str(state), *app, "--access", "trial")
+    form = {"grant_type": "refresh_token", "refresh_token": "pinr.a"}
+    new = {"name": "Spring", "audience_type": "PERSONA", "rule": {}}
+    with running(*flags, "--faults", str(faults)) as process, httpx.Client() as client:
+        base_url = base_url_of(process)
+        door = f"{base_url.removesuffix('/v5')}/_emulator"
+        url = f"{base_url}/oauth/token"
+        answers = [client.post(url, data=form, auth=("1", "s")) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [503, 200]
+        token = {"Authorization": f"Bearer {answers[1].json()['access_token']}"}
+        audiences = f"{base_url}/ad_accounts/549/audiences"
+        made = client.post(audiences, json=new, headers=token)
+        assert made.headers["x-ratelimit-limit"].startswith("300, ")
+        overview = client.get(f"{door}/overview").json()
+        assert [each["id"] for each in overview["audiences"]] == [made.json()["id"]]
+        assert {each["budget"] for each in overview["budgets"]} >= {"ads_write", "org_read"}
+        assert client.get(f"{door}/health").json()["audiences"] == 1
+        assert end(process, signal.SIGTERM) == (0, "", "")
+    with running(*flags) as process, httpx.Client() as client:
+        audience = f"{base_url_of(process)}/ad_accounts/549/audiences/{made.json()['id']}"
+        assert client.get(audience, headers=token).json()["name"] == "Spring"
+        assert client.get(audience, headers=TOKEN).status_code == 401
+        assert end(process, signal.SIGTERM) == (0, "", "")

@@ -122,8 +122,12 @@ def test_a_browser_shows_what_there_is_live(browser: Any, width: int) -> None:
         assert "none" in wait_for(browser, "0 requests")
         post(f"{root}/_emulator/seed", {"ad_account_id": "549", "name": f"Live {ATTACK}"})
         post(f"{root}/_emulator/faults", {"kind": "html", "operation": "customer_lists_update"})
+        audience = {"name": "Alike", "audience_type": "ACTALIKE", "rule": {"seed_id": ["1"]}}
+        made = post(f"{base_url}/ad_accounts/549/audiences", audience)
+        assert isinstance(made, dict)
         get(f"{base_url}/ad_accounts/549/customer_lists")
-        shown = wait_for(browser, "1 requests")
+        shown = wait_for(browser, "2 requests")
+        assert all(word in shown for word in (made["id"], "ACTALIKE", "ads_write"))
         assert f"Live {ATTACK}" in shown
         assert all(word in shown for word in ("customer_lists_update", "ads_read"))
         assert browser.title == "Pinterest emulator"

@@ -276,6 +276,8 @@ def test_everything_can_be_put_back_to_the_beginning(
         "ad_accounts": 0,
         "customer_lists": 0,
         "members": 0,
+        "audiences": 0,
+        "uploads": 0,
         "requests": 5,
     }
     assert world.tokens.refresh("1", "pinr.a", None) is not None

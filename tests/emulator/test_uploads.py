@@ -353,7 +353,7 @@ def test_a_second_run_does_nothing_more(
         {"total_parts": 0},
         {"total_parts": 11},
         {"total_parts": True},
-        {"total_parts": 1.0},
+        {"total_parts": 1.5},
         {"total_parts": "1"},
         {"total_parts": None},
     ],

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ BEFORE: Ranges = ((0, 50),)  # three batches
 WANTED: Ranges = ((30, 95),)  # three batches to add, one to remove
 OTHERS: Ranges = ((10, 40), (90, 130))
 KINDS = ("asked", "answered", "event", "statement", "progress", "piece", "delay")
+INSIDE = ("event", "statement", "progress", "piece")  # where a process can send itself a signal
 SETUPS: dict[str, tuple[Step, ...]] = {"upload": (), "mirror": (("mirror", BEFORE),)}
 
 
@@ -43,25 +45,36 @@ class Stage:
     Attributes:
         emulator: Pinterest.
         drivers: Programs that fork children, to be taken and put back.
+        folder: Where state files go.
         accounts: The next ad account.
         counts: By the operation, how much there is of everything that a child can be killed at.
     """
 
     emulator: LethalEmulator
     drivers: SimpleQueue[Driver]
+    folder: Path
     accounts: Iterator[int]
     counts: dict[str, dict[str, float]]
 
+    def state(self, account: str) -> Path:
+        """Return where an account's state file is to be."""
+        folder = self.folder / account
+        folder.mkdir()
+        return folder / "state"
+
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage() -> Iterator[Stage]:
     emulator = LethalEmulator()
-    with Service(emulator) as service:
+    # A killed process loses nothing of what it has written, so that a disk has nothing to add.
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with Service(emulator) as service, TemporaryDirectory(dir=memory) as folder:
         drivers = [Driver(service.base_url) for _ in range(WORKERS)]
-        made = Stage(emulator, SimpleQueue(), count(1), {})
+        made = Stage(emulator, SimpleQueue(), Path(folder), count(1), {})
         for operation, setup in SETUPS.items():
-            account, folder = str(next(made.accounts)), tmp_path_factory.mktemp(operation)
-            outcome = drivers[0].run(account, folder / "state", *setup, (operation, WANTED))
+            account = str(next(made.accounts))
+            state = made.state(account)
+            outcome = drivers[0].run(account, state, *setup, (operation, WANTED))
             assert outcome.error is None
             (asked,) = (n for token, n in emulator.asked.items() if token.startswith(f"{account}."))
             made.counts[operation] = {**outcome.counts, "asked": asked, "answered": asked}
@@ -94,12 +107,19 @@ class Life:
 
     def kill(self, operation: str, *steps: Step) -> bool:
         """Kill a child in its last step; False where it had ended before."""
-        kill = choose(self.chance, self.stage.counts[operation], KINDS)
+        kill = choose(self.chance, self.stage.counts[operation], KINDS, "SIGKILL")
         outcome = self.driver.run(self.account, self.state, *steps, kill=kill)
         assert outcome.error is None, outcome
         if outcome.killed:
             self.kills.append(kill)
         return outcome.killed
+
+    def interrupt(self, operation: str, *steps: Step) -> None:
+        """Press Ctrl-C in a child's last step; what follows it is done by the same client."""
+        kill = choose(self.chance, self.stage.counts[operation], INSIDE, "SIGINT")
+        outcome = self.driver.run(self.account, self.state, *steps, kill=kill)
+        assert (outcome.error, outcome.killed) == (None, False), outcome
+        self.kills.extend([kill] * outcome.interrupted)
 
     def run(self, *steps: Step) -> Outcome:
         """Let a child live."""
@@ -140,14 +160,12 @@ def check_report(job: dict[str, Any]) -> None:
         assert job["status"] == "superseded"
 
 
-def many(stage: Stage, folder: Path, points: int, live: Callable[[Life], None]) -> int:
+def many(stage: Stage, points: int, live: Callable[[Life], None]) -> int:
     """Live so many lives, some at a time, and return how often somebody was killed."""
 
     def one(seed: int) -> int:
-        home = folder / str(seed)
-        home.mkdir()
         driver, account = stage.drivers.get(), str(next(stage.accounts))
-        life = Life(stage, driver, account, home / "state", random.Random(seed))
+        life = Life(stage, driver, account, stage.state(account), random.Random(seed))
         try:
             live(life)
         except BaseException as error:
@@ -162,7 +180,7 @@ def many(stage: Stage, folder: Path, points: int, live: Callable[[Life], None]) 
 
 
 @pytest.mark.parametrize("operation", SETUPS)
-def test_a_killed_job_is_finished_by_resume(stage: Stage, tmp_path: Path, operation: str) -> None:
+def test_a_killed_job_is_finished_by_resume(stage: Stage, operation: str) -> None:
     """Wherever it is killed, once or while it is resumed too: nobody is lost, nobody lingers."""
     setup, step = SETUPS[operation], (operation, WANTED)
 
@@ -172,13 +190,11 @@ def test_a_killed_job_is_finished_by_resume(stage: Stage, tmp_path: Path, operat
             killed = life.kill(operation, ("resume",))
         life.check(life.resume(step, earlier=len(setup)), WANTED)
 
-    assert many(stage, tmp_path, POINTS, live) >= POINTS
+    assert many(stage, POINTS, live) >= POINTS
 
 
 @pytest.mark.parametrize("operation", SETUPS)
-def test_a_mirror_takes_the_place_of_a_killed_job(
-    stage: Stage, tmp_path: Path, operation: str
-) -> None:
+def test_a_mirror_takes_the_place_of_a_killed_job(stage: Stage, operation: str) -> None:
     """Who was in the killed job, or on the list before, and is not in the new source, is gone."""
     setup, step = SETUPS[operation], (operation, WANTED)
 
@@ -188,4 +204,18 @@ def test_a_mirror_takes_the_place_of_a_killed_job(
             killed = life.kill(operation, ("mirror", OTHERS))
         life.check(life.run(("mirror", OTHERS)), OTHERS)
 
-    assert many(stage, tmp_path, POINTS // 4, live) >= POINTS // 4
+    assert many(stage, POINTS // 4, live) >= POINTS // 4
+
+
+@pytest.mark.parametrize("operation", SETUPS)
+def test_ctrl_c_leaves_a_usable_client_and_a_job_to_be_resumed(
+    stage: Stage, operation: str
+) -> None:
+    """Wherever it is pressed: the lock is free, the client resumes at once, nothing crashes."""
+    setup, step = SETUPS[operation], (operation, WANTED)
+
+    def live(life: Life) -> None:
+        life.interrupt(operation, *setup, step)
+        life.check(life.resume(step, earlier=len(setup)), WANTED)
+
+    assert many(stage, POINTS // 2, live) >= POINTS // 3

@@ -41,11 +41,12 @@ class Hasty(Clock):
 
 
 class Fate:
-    """Counts what happens, and kills the process when its hour has come."""
+    """Counts what happens, and sends a signal to the process when its hour has come."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         kill: dict[str, Any] = order.get("kill") or {}
         self.kind, self.at = kill.get("kind"), kill.get("at")
+        self.signal = signal.Signals[kill.get("signal", "SIGKILL")]
         self.account: str = order["account"]
         self.armed = False
         self.counts: Counter[str] = Counter()
@@ -62,7 +63,7 @@ class Fate:
         if self.armed:
             self.counts[kind] += 1
             if kind == self.kind and self.counts[kind] == self.at:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self.signal)
 
     def event(self, _event: JobEvent) -> None:
         self.tick("event")
@@ -100,30 +101,41 @@ def work(order: dict[str, Any], answers: int) -> dict[str, Any]:
     fate.watch_sqlite()
     fate.watch_bodies()
     account, state, steps = order["account"], order["state"], order["steps"]
+    interrupted = 0
     for number, step in enumerate(steps, start=1):
         fate.armed = number == len(steps)
         with Client(fate.token, base_url=order["base_url"], clock=Hasty()) as client:
             if fate.armed:
                 os.write(answers, b"\n")  # the delay begins
-            match step:
-                case ["upload", ranges]:
-                    client.upload(
-                        account, people(ranges), name="VIP", state=state, on_event=fate.event
-                    )
-                case ["mirror", ranges]:
-                    client.mirror(
-                        account,
-                        people(ranges),
-                        name="VIP",
-                        allow_removals=True,
-                        state=state,
-                        on_event=fate.event,
-                    )
-                case _:
-                    client.resume(account, state=state, on_event=fate.event)
-    with Client(fate.token, base_url=order["base_url"]) as client:
+            try:
+                take(step, client, order, fate)
+            except KeyboardInterrupt:
+                interrupted += 1
+                client.resume(account, state=state)  # the same client, at once
+    fate.armed = False
+    with Client("idle", base_url=order["base_url"]) as client:
         lists = [each.to_dict() for each in client.status(account, state=state)]
-    return {"lists": lists, "counts": fate.counts}
+    return {"lists": lists, "counts": fate.counts, "interrupted": interrupted}
+
+
+def take(step: list[Any], client: Client, order: dict[str, Any], fate: Fate) -> None:
+    """Carry out one step."""
+    account, state = order["account"], order["state"]
+    match step:
+        case ["upload", ranges]:
+            source = people(ranges)
+            client.upload(account, source, name="VIP", state=state, on_event=fate.event)
+        case ["mirror", ranges]:
+            client.mirror(
+                account,
+                people(ranges),
+                name="VIP",
+                allow_removals=True,
+                state=state,
+                on_event=fate.event,
+            )
+        case _:
+            client.resume(account, state=state, on_event=fate.event)
 
 
 def child(order: dict[str, Any], answers: int) -> None:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import anyio
-from attrs import frozen
+from attrs import asdict, frozen
 
 from pinterest_audiences.emulator import Emulator, Request, Response
 from pinterest_audiences.emulator.server import serve
@@ -113,10 +113,17 @@ class Service:
 
 @frozen
 class Kill:
-    """When a child dies: at the n-th of something (counted from 1), or after so many seconds."""
+    """When a child gets a signal.
+
+    Attributes:
+        kind: Of what.
+        at: At which of them, counted from 1; or after how many seconds, where the kind is a delay.
+        signal: Which signal.
+    """
 
     kind: str
     at: float
+    signal: str = "SIGKILL"
 
 
 @frozen
@@ -125,12 +132,14 @@ class Outcome:
 
     Attributes:
         killed: Whether it was.
+        interrupted: How often Ctrl-C came out of a call.
         error: What it raised, if anything.
         lists: What it found in the state at its end.
         counts: How much there was of everything that a child can be killed at.
     """
 
     killed: bool
+    interrupted: int
     error: str | None
     lists: list[dict[str, Any]]
     counts: dict[str, float]
@@ -162,23 +171,27 @@ class Driver:
             "state": str(state),
             "base_url": self._base_url,
             "steps": steps,
-            "kill": None if kill is None else {"kind": kill.kind, "at": kill.at},
+            "kill": None if kill is None else asdict(kill),
         }
         print(json.dumps(order), file=self._process.stdin, flush=True)
         told: dict[str, Any] = json.loads(self._process.stdout.readline())
         counts = {**told.get("counts", {}), "delay": told["seconds"]}
         assert told["exit"] in {0, -signal.SIGKILL}, told
         killed = told["exit"] == -signal.SIGKILL
-        return Outcome(killed, told.get("error"), told.get("lists", []), counts)
+        return Outcome(
+            killed, told.get("interrupted", 0), told.get("error"), told.get("lists", []), counts
+        )
 
     def close(self) -> None:
         """End the program."""
         self._process.communicate(timeout=PATIENCE)
 
 
-def choose(chance: random.Random, counts: dict[str, float], kinds: Iterable[str]) -> Kill:
-    """Choose where a child dies, among as much as there was in a life that was not cut short."""
+def choose(
+    chance: random.Random, counts: dict[str, float], kinds: Iterable[str], sent: str
+) -> Kill:
+    """Choose where a child gets a signal, as much as there was in a life that was not cut short."""
     kind = chance.choice(sorted(kinds))
     if kind == "delay":
-        return Kill(kind, chance.uniform(0.0, counts[kind] * 0.8))
-    return Kill(kind, chance.randint(1, int(counts[kind])))
+        return Kill(kind, chance.uniform(0.0, counts[kind] * 0.8), sent)
+    return Kill(kind, chance.randint(1, int(counts[kind])), sent)

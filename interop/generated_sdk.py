@@ -1,0 +1,50 @@
+"""A client generated from Pinterest's description 5.28 (`pinterestsdk`) against a server."""
+
+from __future__ import annotations
+
+import os
+
+import pinterestsdk
+
+ACCOUNT = "549755885175"
+
+
+def main() -> None:
+    host = os.environ["PINTEREST_API_URI"]
+    configuration = pinterestsdk.Configuration(host=host, access_token="any-token")
+    with pinterestsdk.ApiClient(configuration) as client:
+        api = pinterestsdk.CustomerListsApi(client)
+        rows = [pinterestsdk.CustomerListRecordRow(email=f"{n}@example.com") for n in range(5)]
+        made = [
+            api.customer_lists_create(
+                ACCOUNT,
+                pinterestsdk.CustomerListCreate(name=f"List {n}", records_v2=rows, is_nca=n == 0),
+            )
+            for n in range(5)
+        ]
+        got = api.customer_lists_get(ACCOUNT, made[0].id)
+        assert (got.name, got.num_uploaded_user_records) == ("List 0", 5)
+        changed = api.customer_lists_update(
+            ACCOUNT,
+            made[0].id,
+            pinterestsdk.CustomerListUpdateWithRequiredBody(
+                operation_type="REMOVE", records="0@example.com"
+            ),
+        )
+        assert (changed.num_batches, changed.num_removed_user_records) == (2, 1)
+        seen: list[str] = []
+        bookmark = None
+        while True:
+            page = api.customer_lists_list(
+                ACCOUNT, page_size=2, order="ASCENDING", exclude_nca=True, bookmark=bookmark
+            )
+            seen += [each.id for each in page.items]
+            bookmark = page.bookmark
+            if bookmark is None:
+                break
+        assert seen == [each.id for each in made[1:]], seen
+    print("pinterestsdk at", host, "walked", len(seen), "lists")
+
+
+if __name__ == "__main__":
+    main()

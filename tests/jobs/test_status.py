@@ -1,0 +1,200 @@
+"""What is known of lists and jobs; drift; what is resumed and what takes whose place."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.jobs import ACCOUNT, NAME, Rig, adds_up, digest, digests, make_rig, people
+
+from pinterest_audiences import JobInterruptedError, PlanError
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("small_batches")]
+
+
+async def interrupted(
+    rig: Rig, start: int, stop: int, *, after: int = 1, lost: bool = False
+) -> None:
+    """Upload until the account is forbidden; the batch that fails may be taken all the same."""
+    if lost:
+        rig.emulator.fault("reset_after", operation="customer_lists_update", after=after, times=1)
+    rig.emulator.fault(
+        "status", status=403, operation="customer_lists_update", after=after, times=1
+    )
+    with pytest.raises(JobInterruptedError):
+        await rig.client.upload(ACCOUNT, people(start, stop), name=NAME, state=rig.state)
+    assert len(rig.emulator.faults) == 0
+
+
+async def test_the_status_of_lists_nobody_has_worked_on_is_empty(rig: Rig) -> None:
+    """And asks Pinterest nothing."""
+    assert await rig.client.status(ACCOUNT, state=rig.state) == []
+    assert rig.wire.sent == []
+
+
+async def test_the_status_tells_how_many_are_on_a_list(rig: Rig) -> None:
+    """Before and after the log is folded into the snapshot."""
+    await rig.client.upload(ACCOUNT, people(0, 25), name=NAME, state=rig.state)
+    await rig.client.upload(ACCOUNT, people(20, 30), name=NAME, state=rig.state)
+    await rig.client.upload(ACCOUNT, people(0, 5), name=NAME, operation="REMOVE", state=rig.state)
+    (there,) = await rig.lists()
+    for _ in range(2):
+        (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+        assert (found.records, found.in_doubt, found.settled) == (25, 0, True)
+        assert (found.customer_list_id, found.name, found.origin) == (there, NAME, "created")
+        await rig.client.mirror(ACCOUNT, people(5, 30), name=NAME, state=rig.state)
+    assert [job.kind for job in found.jobs] == ["upload", "upload", "upload", "mirror"]
+    assert f'list "{NAME}" {there} of ad account {ACCOUNT} (created): 25 records' in str(found)
+    assert json.loads(found.to_json())["jobs"][0]["added"] == 25
+
+
+async def test_the_status_tells_what_is_in_doubt(rig: Rig) -> None:
+    """What was sent and never answered may be there."""
+    await interrupted(rig, 0, 45, after=1, lost=True)
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert (found.records, found.in_doubt, found.settled) == (20, 10, False)
+    assert "20 records, 10 in doubt; a job is unfinished" in str(found)
+    (job,) = found.jobs
+    assert (job.status, job.added, job.left) == ("running", 20, 25)
+
+
+async def test_what_was_refused_is_in_no_doubt(rig: Rig) -> None:
+    """An answer of 403 says that nothing was taken."""
+    await interrupted(rig, 0, 45)
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert (found.records, found.in_doubt) == (20, 0)
+
+
+async def test_the_status_of_one_list_or_one_account(rig: Rig) -> None:
+    """Others are left out."""
+    one = await rig.client.upload(ACCOUNT, people(0, 5), name="One", state=rig.state)
+    await rig.client.upload(ACCOUNT, people(0, 5), name="Two", state=rig.state)
+    await rig.client.upload("777", people(0, 5), name="Three", state=rig.state)
+    both = await rig.client.status(int(ACCOUNT), state=rig.state)
+    assert [each.name for each in both] == ["One", "Two"]
+    (only,) = await rig.client.status(
+        ACCOUNT, customer_list_id=one.customer_list_id, state=rig.state
+    )
+    assert only == both[0]
+
+
+async def test_a_resume_finishes_all_lists_or_one(rig: Rig) -> None:
+    """Needs no source; the second time there is nothing to do."""
+    for name in ("One", "Two"):
+        rig.emulator.fault("status", status=403, operation="customer_lists_update", after=1)
+        with pytest.raises(JobInterruptedError):
+            await rig.client.upload(ACCOUNT, people(0, 45), name=name, state=rig.state)
+    (two,) = await rig.lists("Two")
+    (report,) = await rig.client.resume(ACCOUNT, customer_list_id=two, state=rig.state)
+    assert (report.name, report.added) == ("Two", 45)
+    assert len(await rig.members("One")) == 20
+    (report,) = await rig.client.resume(ACCOUNT, state=rig.state)
+    assert (report.name, report.added) == ("One", 45)
+    assert await rig.members("One") == await rig.members("Two") == digests(people(0, 45))
+    assert await rig.client.resume(ACCOUNT, state=rig.state) == []
+
+
+async def test_a_resume_that_fails_for_one_list_finishes_the_others(rig: Rig) -> None:
+    """The failure is raised when they are done."""
+    for name in ("One", "Two"):
+        rig.emulator.fault("status", status=403, operation="customer_lists_update", after=1)
+        with pytest.raises(JobInterruptedError):
+            await rig.client.upload(ACCOUNT, people(0, 45), name=name, state=rig.state)
+    (one,) = await rig.lists("One")
+    rig.emulator.fault("status", status=403, path=f"*/{one}", times=None)
+    with pytest.raises(JobInterruptedError, match="One"):
+        await rig.client.resume(ACCOUNT, state=rig.state)
+    assert await rig.members("Two") == digests(people(0, 45))
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_newer_upload_finishes_an_interrupted_one_first(rig: Rig, lost: bool) -> None:
+    """Both are on the list, and both reports add up."""
+    await interrupted(rig, 0, 45, lost=lost)
+    second = await rig.client.upload(ACCOUNT, people(100, 115), name=NAME, state=rig.state)
+    assert await rig.members() == digests([*people(0, 45), *people(100, 115)])
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert [job.status for job in found.jobs] == ["done", "done"]
+    assert found.jobs[1] == second
+    assert all(adds_up(job) for job in found.jobs)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_mirror_takes_the_place_of_an_interrupted_upload(rig: Rig, lost: bool) -> None:
+    """Nobody of it stays who is not in the mirror's source, sent and unheard or not."""
+    await interrupted(rig, 0, 45, lost=lost)
+    report = await rig.client.mirror(
+        ACCOUNT, people(40, 160), name=NAME, allow_removals=True, state=rig.state
+    )
+    assert await rig.members() == digests(people(40, 160))
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    given_up, mirror = found.jobs
+    assert (given_up.status, given_up.dropped) == ("superseded", 25)
+    assert (mirror, found.records, found.in_doubt) == (report, 120, 0)
+    assert adds_up(given_up)
+    assert "25 dropped: a mirror took their place" in str(given_up)
+
+
+async def test_a_mirror_takes_the_place_of_an_interrupted_mirror(rig: Rig) -> None:
+    """Its removals that were never heard of are taken for undone, its additions for done."""
+    await rig.client.mirror(ACCOUNT, people(0, 200), name=NAME, state=rig.state)
+    for after in (1, 3):  # an addition is never heard of, then a removal
+        rig.emulator.fault("reset_after", operation="customer_lists_update", after=after, times=1)
+        rig.emulator.fault("status", status=403, operation="customer_lists_update", after=after)
+        with pytest.raises(JobInterruptedError):
+            await rig.client.mirror(ACCOUNT, people(30, 230), name=NAME, state=rig.state)
+        assert len(rig.emulator.faults) == 0
+    await rig.client.mirror(ACCOUNT, people(0, 200), name=NAME, state=rig.state)
+    assert await rig.members() == digests(people(0, 200))
+
+
+async def test_somebody_elses_writes_are_reported_as_drift(rig: Rig) -> None:
+    """Pinterest's counters tell of them; who they are, nobody can know."""
+    await rig.client.upload(ACCOUNT, people(0, 15), name=NAME, state=rig.state)
+    (there,) = await rig.lists()
+    foreign = make_rig(rig.state, rig.emulator)
+    async with foreign.client:
+        for operation, count in (("ADD", 3), ("REMOVE", 2)):
+            await foreign.client.customer_lists_update(
+                ACCOUNT,
+                there,
+                operation_type=operation,
+                records=[digest(text) for text in people(900, 900 + count)],
+            )
+    plan = await rig.client.plan_mirror(ACCOUNT, people(0, 150), name=NAME, state=rig.state)
+    report = await rig.client.upload(ACCOUNT, people(15, 20), name=NAME, state=rig.state)
+    for findings in (plan.findings, report.findings):
+        assert any("somebody else has added 3 records" in finding for finding in findings)
+        assert any("somebody else has removed 2 records" in finding for finding in findings)
+    after = await rig.client.upload(ACCOUNT, people(20, 25), name=NAME, state=rig.state)
+    assert after.findings == ()
+
+
+@pytest.mark.parametrize("retries", [0, 4])
+async def test_our_own_lost_answers_are_no_drift(rig: Rig, retries: int) -> None:
+    """However often a batch was sent and taken, and whatever took its place."""
+    await rig.client.upload(ACCOUNT, people(0, 15), name=NAME, state=rig.state)
+    impatient = make_rig(rig.state, rig.emulator, max_retries=retries, clock=rig.clock)
+    rig.emulator.fault("reset_after", operation="customer_lists_update", times=None)
+    async with impatient.client:
+        with pytest.raises(JobInterruptedError):
+            await impatient.client.upload(
+                ACCOUNT, people(0, 45), name=NAME, patience=5, state=rig.state
+            )
+    rig.emulator.faults.clear()
+    plan = await rig.client.plan_mirror(ACCOUNT, people(0, 15), name=NAME, state=rig.state)
+    assert not any("drift" in finding for finding in plan.findings)
+    for _ in range(2):
+        report = await rig.client.upload(ACCOUNT, people(0, 5), name=NAME, state=rig.state)
+        assert report.findings == ()
+
+
+async def test_a_plan_that_is_not_applied_costs_no_interrupted_upload(rig: Rig) -> None:
+    """Planning changes nothing: the upload can still be resumed, and the plan is outdated then."""
+    await interrupted(rig, 0, 45, lost=True)
+    plan = await rig.client.plan_mirror(ACCOUNT, people(40, 160), name=NAME, state=rig.state)
+    (report,) = await rig.client.resume(ACCOUNT, state=rig.state)
+    assert (report.status, report.left) == ("done", 0)
+    assert await rig.members() == digests(people(0, 45))
+    with pytest.raises(PlanError, match="outdated"):
+        await rig.client.apply(plan, allow_removals=True, state=rig.state)

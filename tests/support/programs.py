@@ -1,0 +1,65 @@
+"""Programs of their own, for what only another process can show."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from textwrap import dedent
+
+PATIENCE = 30.0  # seconds until what should have ended counts as hanging
+
+PRELUDE = """
+import logging, os, signal, sys
+from pinterest_audiences import *
+from pinterest_audiences.jobs import keys
+
+keys.MAX_RECORDS = 10
+BASE_URL, STATE = sys.argv[1:]
+ACCOUNT = "549755885175"
+
+def people(first, last):
+    return [f"person{n}@shop.de" for n in range(first, last)]
+
+def new_client():
+    return Client("token", base_url=BASE_URL)
+
+def say(*words):
+    print(*words, flush=True)
+
+def hold(event):
+    # In the middle of a job: the list is locked, and one batch has its receipt.
+    if event.kind == "batch_acknowledged" and event.done == 10:
+        say("holding")
+        sys.stdin.readline()
+"""
+
+
+@contextmanager
+def program(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Start a program that ends with the block at the latest."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", PRELUDE + dedent(code), *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def heard(process: subprocess.Popen[str]) -> str:
+    """Return the next line that a program says."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def ended(process: subprocess.Popen[str], *, says: str = "") -> tuple[list[str], str]:
+    """Say something to a program, wait for its end, and return its last lines and stderr."""
+    printed, told = process.communicate(says, timeout=PATIENCE)
+    return printed.splitlines(), told
