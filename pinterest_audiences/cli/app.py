@@ -190,8 +190,12 @@ COMMANDS = (
 )
 
 
-def make_app() -> App:
-    """Put the commands together; none of their modules is loaded before it is asked for."""
+def make_app(*, with_completion: bool = True) -> App:
+    """Put the commands together; none of their modules is loaded before it is asked for.
+
+    Args:
+        with_completion: Whether ``--install-completion`` is wanted, which loads what it needs.
+    """
     app = App(
         name="pinterest-audiences",
         help="Customers in, a Pinterest audience out. Try `pinterest-audiences demo`: it needs no "
@@ -212,5 +216,6 @@ def make_app() -> App:
             help=command.help,
             help_epilogue=f"Example:\n  pinterest-audiences {command.example}",
         )
-    app.register_install_completion_command()  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
+    if with_completion:
+        app.register_install_completion_command()  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
     return app

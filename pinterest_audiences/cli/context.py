@@ -9,9 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.output import FORMATS, Output
-from pinterest_audiences.cli.problems import CommandError
+from pinterest_audiences.cli.refusals import usage
 from pinterest_audiences.cli.screen import Screen
 
 if TYPE_CHECKING:
@@ -25,17 +24,12 @@ if TYPE_CHECKING:
     from pinterest_audiences.cli.profiles import Profile
     from pinterest_audiences.jobs.events import JobEvent, OnEvent
 
-__all__ = ["EMULATED_ACCOUNT", "Context", "usage"]
+__all__ = ["EMULATED_ACCOUNT", "Context", "make_context"]
 
 EMULATED_ACCOUNT = "549755885175"
 """The ad account of the embedded emulator, where none is said; it has any other one too."""
 
 _EMULATOR = "emulator:"
-
-
-def usage(message: str, hint: str = "") -> CommandError:
-    """Return the error of a command line that cannot work."""
-    return CommandError(message, code="usage", exit=Exit.USAGE, hint=hint)
 
 
 class Context:
@@ -167,7 +161,9 @@ class Context:
         from pinterest_audiences.cli.embedded import embedded  # noqa: PLC0415 - when used
 
         with embedded(self.emulator_file, alone=alone) as place:
-            source = self.credentials(place).source()
+            # Any token does there; what looks after logins is loaded if there has been one.
+            login = self._emulated_login.exists()
+            source = self.credentials(place).source() if login else "emulated"
             with Client(source, base_url=self.base_url, transport=place.transport()) as client:
                 yield client
 
@@ -179,6 +175,10 @@ class Context:
 
         with Client(NoToken(), base_url=self.base_url) as client:
             yield client
+
+    @property
+    def _emulated_login(self) -> Path:
+        return self.emulator_file.parent / login_file(self.profile.name)
 
     def credentials(self, place: Embedded | None = None) -> Credentials:
         """Return what there is to show to Pinterest, or to the embedded emulator."""
@@ -217,6 +217,11 @@ class Context:
             if value is not None:
                 said += [name, _quoted(str(value))]
         return "".join(f" {word}" for word in said)
+
+
+def login_file(profile: str) -> str:
+    """Return the name of the file that keeps the login of a profile."""
+    return "tokens.json" if profile == "default" else f"tokens-{profile}.json"
 
 
 def make_context(options: Common, stdout: TextIO, stderr: TextIO) -> Context:

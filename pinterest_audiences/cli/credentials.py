@@ -13,8 +13,9 @@ from pinterest_audiences.auth.files import FileTokenStore
 from pinterest_audiences.auth.locks import config_folder
 from pinterest_audiences.auth.refreshing import RefreshingToken
 from pinterest_audiences.auth.tokens import CallableToken, StaticToken, checked_token
+from pinterest_audiences.cli.context import login_file
 from pinterest_audiences.cli.exits import Exit
-from pinterest_audiences.cli.problems import CommandError
+from pinterest_audiences.cli.refusals import CommandError
 from pinterest_audiences.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ class Credentials:
         self._transport = transport
         given = None if self._emulated else os.environ.get("PINTEREST_TOKEN_STORE")
         given = given or (None if self._emulated else profile.token_store)
-        name = "tokens.json" if profile.name == "default" else f"tokens-{profile.name}.json"
-        self.store = FileTokenStore(given or (folder or config_folder()) / name)
+        self.store = FileTokenStore(given or (folder or config_folder()) / login_file(profile.name))
 
     @property
     def from_environment(self) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pinterest_audiences.auth.locks import exclusive
 from pinterest_audiences.cli.exits import Exit
-from pinterest_audiences.cli.problems import CommandError
+from pinterest_audiences.cli.refusals import CommandError
 from pinterest_audiences.cli.replay import Log, LoggedRequest
 from pinterest_audiences.emulator import Emulator
 from pinterest_audiences.emulator.messages import Request

@@ -43,9 +43,7 @@ def run_command(words: list[str]) -> int:
 
 
 def _run(words: list[str]) -> Exit:
-    from pinterest_audiences.cli.problems import problem_of  # noqa: PLC0415 - not for --help
-
-    app = make_app()
+    app = make_app(with_completion=not words or "--install-completion" in words or _asks(words))
     try:
         command, bound, ignored = app.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -71,13 +69,17 @@ def _run(words: list[str]) -> Exit:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the last place where it can be told
-        problem = problem_of(error)
+        problem = _problem(error)
         if problem.exit == Exit.UNFINISHED and context is not None and context.resume_command:
             problem = evolve(problem, hint=f"finish it with: {context.resume_command}")
         _tell(words, problem, context)
         if context is not None and context.screen.verbose > 1:
             context.screen.write("".join(traceback.format_tb(error.__traceback__)))
         return problem.exit
+
+
+def _asks(words: Sequence[str]) -> bool:
+    return "--help" in words or "-h" in words
 
 
 def _flags_last(words: Sequence[str]) -> list[str]:

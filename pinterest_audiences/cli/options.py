@@ -8,8 +8,9 @@ from typing import Annotated, Literal, TypeAlias
 from attrs import frozen
 from cyclopts import Parameter
 
-from pinterest_audiences.cli.context import Context, usage
+from pinterest_audiences.cli.context import Context
 from pinterest_audiences.cli.output import Format
+from pinterest_audiences.cli.refusals import usage
 
 __all__ = [
     "ANY_LIST",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from pinterest_audiences.cli.exits import Exit
+from pinterest_audiences.cli.refusals import CommandError
 from pinterest_audiences.errors import (
     APIError,
     AuthenticationError,
@@ -37,23 +38,7 @@ from pinterest_audiences.jobs.errors import (
 if TYPE_CHECKING:
     from pinterest_audiences.models import JSON
 
-__all__ = ["CommandError", "Problem", "in_words_of_the_command_line", "problem_of"]
-
-
-class CommandError(PinterestAudiencesError):
-    """Something that the command line itself refuses.
-
-    Attributes:
-        code: A word for scripts.
-        exit: The exit code.
-        hint: What to do.
-    """
-
-    def __init__(self, message: str, *, code: str, exit: Exit, hint: str = "") -> None:  # noqa: A002 - as it is called
-        super().__init__(message)
-        self.code = code
-        self.exit = exit
-        self.hint = hint
+__all__ = ["Problem", "in_words_of_the_command_line", "problem_of"]
 
 
 @frozen(kw_only=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -14,7 +12,7 @@ from attrs import fields, frozen
 
 from pinterest_audiences.auth.locks import config_folder
 from pinterest_audiences.cli.exits import Exit
-from pinterest_audiences.cli.problems import CommandError
+from pinterest_audiences.cli.refusals import CommandError
 
 __all__ = ["Profile", "config_path", "read_profile"]
 
@@ -85,6 +83,8 @@ def read_profile(wanted: str | None) -> tuple[Profile, list[str]]:
     except (OSError, UnicodeDecodeError) as error:
         told = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise _wrong(path, f"cannot be read: {told}") from None
+    import tomllib  # noqa: PLC0415 - where there is a file
+
     try:
         data: dict[str, object] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -150,6 +150,8 @@ def _open_to_others(path: Path) -> list[str]:
 
 
 def _unknown(path: Path, key: str, known: tuple[str, ...] | list[str], hint: str) -> CommandError:
+    import difflib  # noqa: PLC0415 - when used
+
     close = difflib.get_close_matches(key.rpartition(".")[2], known, n=1)
     hint = hint or (f"did you mean {close[0]}?" if close else f"known are: {', '.join(known)}")
     return _wrong(path, f"unknown key {key}; {hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pinterest_audiences.cli.context import usage
+from pinterest_audiences.cli.refusals import usage
 from pinterest_audiences.errors import TooManyRejectsError
 from pinterest_audiences.records.prepare import Preparation, prepare, prepare_rows
 from pinterest_audiences.records.sources import Source, open_source

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from pinterest_audiences.cli.context import usage
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.options import COMMON, Common, Flag, Given, ListId
-from pinterest_audiences.cli.problems import CommandError
+from pinterest_audiences.cli.refusals import CommandError, usage
 from pinterest_audiences.cli.rows import row_of
 from pinterest_audiences.models import Audience, AudienceType
 

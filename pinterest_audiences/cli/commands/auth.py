@@ -16,12 +16,12 @@ from cyclopts import Parameter
 from pinterest_audiences.auth.credentials import AppCredentials, TokenSet
 from pinterest_audiences.auth.refreshing import RefreshingToken
 from pinterest_audiences.auth.tokens import checked_token
-from pinterest_audiences.cli.context import Context, usage
+from pinterest_audiences.cli.context import Context
 from pinterest_audiences.cli.credentials import Credentials, no_credentials
 from pinterest_audiences.cli.embedded import Embedded, embedded
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.options import COMMON, Common, Flag, Given
-from pinterest_audiences.cli.problems import CommandError
+from pinterest_audiences.cli.refusals import CommandError, usage
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pinterest_audiences.cli.context import usage
 from pinterest_audiences.cli.options import AS_USUAL, COMMON, Common, File, Given
 from pinterest_audiences.cli.people import made_up_customers
 from pinterest_audiences.cli.progress import following
+from pinterest_audiences.cli.refusals import usage
 from pinterest_audiences.cli.sources import preparation
 from pinterest_audiences.records.prepare import prepare
 

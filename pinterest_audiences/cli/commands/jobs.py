@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from pinterest_audiences.cli.context import Context, usage
+from pinterest_audiences.cli.context import Context
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.options import COMMON, Common, File, Flag, Given, ListId
-from pinterest_audiences.cli.problems import CommandError
 from pinterest_audiences.cli.progress import following
+from pinterest_audiences.cli.refusals import CommandError, usage
 from pinterest_audiences.cli.reports import show_reports
 from pinterest_audiences.cli.rows import row_of
 

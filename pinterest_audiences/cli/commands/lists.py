@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from pinterest_audiences.cli.context import Context, usage
+from pinterest_audiences.cli.context import Context
 from pinterest_audiences.cli.options import COMMON, Common, Given, ListId
+from pinterest_audiences.cli.refusals import usage
 from pinterest_audiences.cli.rows import row_of
 
 if TYPE_CHECKING:

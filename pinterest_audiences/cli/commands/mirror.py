@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pinterest_audiences.cli.context import Context, usage
+from pinterest_audiences.cli.context import Context
 from pinterest_audiences.cli.options import (
     ANY_LIST,
     AS_USUAL,
@@ -22,6 +22,7 @@ from pinterest_audiences.cli.options import (
 )
 from pinterest_audiences.cli.problems import in_words_of_the_command_line
 from pinterest_audiences.cli.progress import following
+from pinterest_audiences.cli.refusals import usage
 from pinterest_audiences.cli.reports import dry_plan_report, show_report, warn_of
 from pinterest_audiences.cli.sources import allowed_rejects, preparation
 from pinterest_audiences.jobs.plan import Plan

@@ -17,8 +17,8 @@ from pinterest_audiences.cli.options import (
     ListChoice,
     SourceOptions,
 )
-from pinterest_audiences.cli.problems import CommandError
 from pinterest_audiences.cli.progress import following
+from pinterest_audiences.cli.refusals import CommandError
 from pinterest_audiences.cli.reports import dry_report, show_report
 from pinterest_audiences.cli.sources import allowed_rejects, preparation
 
