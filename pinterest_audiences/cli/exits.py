@@ -35,6 +35,6 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.UNFINISHED: "unfinished: interrupted and resumable, or another process is at work on it",
     Exit.REFUSED: "refused by a guard: it would probably do harm; the text says what says yes",
     Exit.INTERRUPTED: "Ctrl-C; what was begun is resumable",
-    Exit.CLOSED_PIPE: "whoever read the output has gone, as with `| head`",
+    Exit.CLOSED_PIPE: "whoever read the output has gone, as `head` does",
 }
 """What each code means, in one line."""
