@@ -50,7 +50,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, by two checkers, and that the public names are typed completely."""
-    session.install(".[arrow]", *group("types"))
+    session.install(".[arrow,cli]", *group("types"))
     session.run("mypy")
     python = f"{session.virtualenv.location}/bin/python"
     session.run("pyright", "--pythonpath", python)
@@ -67,7 +67,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=INTERPRETERS)
 def tests(session: nox.Session) -> None:
     """The suite on every interpreter that is there; on the oldest with branch coverage."""
-    session.install("-e", ".", *group("test"))
+    session.install("-e", ".[cli]", *group("test"))
     if session.python == MEASURED:
         session.install(*group("records-test"), *group("emulator-test"))
     if session.posargs:
@@ -87,7 +87,8 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=MEASURED)
 def lowest(session: nox.Session) -> None:
     """The suite with the oldest dependencies that are allowed."""
-    dependencies = PROJECT["project"]["dependencies"]
+    wanted = PROJECT["project"]
+    dependencies = [*wanted["dependencies"], *wanted["optional-dependencies"]["cli"]]
     session.install(*(d.split(",")[0].replace(">=", "==") for d in dependencies), *group("test"))
     session.install("--no-deps", "-e", ".")
     session.run("python", "-m", "pytest", *ELSEWHERE, *session.posargs)
@@ -96,10 +97,12 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Every code block of README and docs, and every example of a docstring, is run."""
-    session.install("-e", ".", *group("docs"))
+    session.install("-e", ".[cli]", *group("docs"))
     session.run("python", "-m", "pytest", "tests/docs")
     session.run("python", "-m", "pytest", "--doctest-modules", "pinterest_audiences")
     session.run("python", "examples/quickstart.py")
+    session.env["XDG_STATE_HOME"] = session.create_tmp()
+    session.run("pinterest-audiences", "demo", "examples/customers.csv")
 
 
 @nox.session
@@ -113,7 +116,7 @@ def wheel(session: nox.Session) -> None:
     shutil.copytree("tests", away / "tests")
     shutil.copy("pyproject.toml", away)
     session.run("python", "-m", "pip", "uninstall", "-y", "--quiet", "pinterest-audiences")
-    session.install(*map(str, dist.glob("*.whl")))
+    session.install(*(f"{wheel}[cli]" for wheel in dist.glob("*.whl")))
     with session.chdir(away):
         session.run(
             "python", "-c", "import pinterest_audiences as p; assert 'site-packages' in p.__file__"
@@ -124,12 +127,13 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Each figure against a floor measured in the same run; not part of the checks."""
-    session.install("-e", ".[arrow]", "trio>=0.26", "duckdb>=1.1", "pytest>=8.2")
+    session.install("-e", ".[arrow,cli]", "trio>=0.26", "duckdb>=1.1", "pytest>=8.2")
     with session.chdir("benchmarks"):
         session.run("python", "client.py")
         session.run("python", "records.py", *session.posargs)
         session.run("python", "jobs.py", *session.posargs)
         session.run("python", "emulator.py")
+        session.run("python", "cli.py")
 
 
 @nox.session

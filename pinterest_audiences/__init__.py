@@ -107,6 +107,8 @@ if TYPE_CHECKING:
         S3FilePart,
         S3MultipartUploadData,
         UploadState,
+        UserAccount,
+        UserAccountType,
         UserListType,
     )
     from pinterest_audiences.pagination import (
@@ -225,6 +227,8 @@ __all__ = [
     "UploadState",
     "UploadTimeoutError",
     "UploadsUnavailableError",
+    "UserAccount",
+    "UserAccountType",
     "UserListType",
     "WaitTimeoutError",
     "WrongEventLoopError",
@@ -284,6 +288,8 @@ _HOMES = {
         "S3FilePart",
         "S3MultipartUploadData",
         "UploadState",
+        "UserAccount",
+        "UserAccountType",
         "UserListType",
     ),
     "pagination": ("AsyncItems", "AsyncPager", "AsyncPages", "Items", "Pager", "Pages"),

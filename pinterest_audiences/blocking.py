@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pinterest_audiences._methods.accounts import Accounts
 from pinterest_audiences._methods.audiences import Audiences
 from pinterest_audiences._methods.blocking_jobs import Jobs
 from pinterest_audiences._methods.customer_lists import CustomerLists
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
-class Client(CustomerLists, Uploads, Audiences, OAuth, Jobs):
+class Client(CustomerLists, Uploads, Audiences, Accounts, OAuth, Jobs):
     """Pinterest's customer lists and audiences for scripts: :class:`AsyncClient`, blocking.
 
     It works inside a running event loop and in notebooks too (and blocks them meanwhile), and any

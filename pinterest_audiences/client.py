@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pinterest_audiences._methods.accounts import AsyncAccounts
 from pinterest_audiences._methods.audiences import AsyncAudiences
 from pinterest_audiences._methods.jobs import AsyncJobs
 from pinterest_audiences._methods.oauth import AsyncOAuth
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncJobs, AsyncUploads, AsyncAudiences, AsyncOAuth):
+class AsyncClient(AsyncJobs, AsyncUploads, AsyncAudiences, AsyncAccounts, AsyncOAuth):
     """Pinterest's customer lists and audiences, awaited. Runs on asyncio and on trio.
 
     Args:

@@ -21,6 +21,7 @@ from pinterest_audiences.models import (
     CustomerList,
     CustomerListUpload,
     Page,
+    UserAccount,
 )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "CUSTOMER_LIST_UPLOADS_RUN",
     "OAUTH_TOKEN",
     "TOKEN_REVOKE",
+    "USER_ACCOUNT_GET",
     "Call",
     "Operation",
     "checked_id",
@@ -261,4 +263,13 @@ TOKEN_REVOKE = Operation(
     scope="",
     repeatable=True,
     answer=type(None),
+)
+USER_ACCOUNT_GET = Operation(
+    name="user_account_get",
+    method="GET",
+    path="/user_account",
+    category="org_read",
+    scope="user_accounts:read",
+    repeatable=True,
+    answer=UserAccount,
 )

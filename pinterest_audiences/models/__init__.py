@@ -7,6 +7,7 @@ field is kept in ``extra``, and a field that an older or newer version of the AP
 
 from __future__ import annotations
 
+from pinterest_audiences.models.accounts import UserAccount, UserAccountType
 from pinterest_audiences.models.audiences import (
     Audience,
     AudienceOperationType,
@@ -53,5 +54,7 @@ __all__ = [
     "S3FilePart",
     "S3MultipartUploadData",
     "UploadState",
+    "UserAccount",
+    "UserAccountType",
     "UserListType",
 ]

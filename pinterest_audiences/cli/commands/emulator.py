@@ -1,0 +1,44 @@
+"""``emulator serve``: the emulator for programs of any language."""
+
+from __future__ import annotations
+
+from pinterest_audiences.cli.embedded import locked
+from pinterest_audiences.cli.exits import Exit
+from pinterest_audiences.cli.options import COMMON, Common, Flag, Given
+
+__all__ = ["serve"]
+
+
+def serve(
+    *,
+    port: int = 8765,
+    fresh: Flag = False,
+    seed: int = 0,
+    match_rate: float = 0.6,
+    processing_seconds: float = 2.0,
+    common: Common = COMMON,
+    context: Given,
+) -> Exit:
+    """Serve an offline Pinterest on this machine until Ctrl-C; its base URL is the first line.
+
+    Args:
+        port: Where to listen; 0 takes any free port.
+        fresh: Begin with nothing and keep nothing, instead of what --emulator has.
+        seed: Chooses whom Pinterest knows.
+        match_rate: The share of records that are Pinterest accounts.
+        processing_seconds: How long a list is PROCESSING after a change.
+        common: Options of every command.
+        context: What the command works with.
+    """
+    from pinterest_audiences.emulator.__main__ import main  # noqa: PLC0415 - when used
+
+    words = [f"--port={port}", f"--seed={seed}", f"--match-rate={match_rate}"]
+    words.append(f"--processing-seconds={processing_seconds}")
+    context.screen.note(
+        "set PINTEREST_API_URI to the address, and PINTEREST_ACCESS_TOKEN to any word"
+    )
+    if fresh:
+        return Exit(main(words))
+    context.use_emulator()
+    with locked(context.emulator_file):
+        return Exit(main([*words, f"--state={context.emulator_file}"]))

@@ -1,0 +1,166 @@
+"""From words to an exit code: parse, run, and tell what went wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
+
+from attrs import evolve
+from cyclopts import CycloptsError
+
+from pinterest_audiences.cli.app import make_app
+from pinterest_audiences.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from pinterest_audiences.cli.context import Context
+    from pinterest_audiences.cli.problems import Problem
+
+__all__ = ["run_command"]
+
+_JSON_FORMS = ("json", "ndjson")
+# Flags of every command that may stand before it too; those with a value take the next word.
+_LEADING = ("--emulator", "--no-emulator", "--quiet", "-q", "--verbose", "-v", "-vv")
+_LEADING_WITH_VALUE = ("--ad-account", "--profile", "--output", "-o", "--state")
+
+
+def run_command(words: list[str]) -> int:
+    """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        _take_anything(stream)
+    try:
+        code = _run(_flags_last(words))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _pipe_closed()
+    except OSError as error:  # standard output is a full disk
+        _tell(words, _problem(error))
+        return int(Exit.UNEXPECTED)
+    return int(code)
+
+
+def _run(words: list[str]) -> Exit:
+    app = make_app(with_completion=not words or "--install-completion" in words or _asks(words))
+    try:
+        command, bound, ignored = app.parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        text = str(error).strip().replace("\n", " ")
+        _tell(words, _usage_problem(text))
+        return Exit.USAGE
+    if "context" not in ignored:  # --help, --version, --install-completion
+        command(*bound.args, **bound.kwargs)
+        return Exit.OK
+    context: Context | None = None
+    try:
+        from pinterest_audiences.cli.context import make_context  # noqa: PLC0415 - not for --help
+        from pinterest_audiences.cli.options import Common  # noqa: PLC0415
+
+        options = bound.arguments.get("common") or Common()
+        context = make_context(options, sys.stdout, sys.stderr)
+        with context.screen.showing_log():
+            result = command(*bound.args, **bound.kwargs, context=context)
+        return result if isinstance(result, Exit) else Exit.OK
+    except KeyboardInterrupt:
+        _tell_interrupt(words, context)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place where it can be told
+        problem = _problem(error)
+        if problem.exit == Exit.UNFINISHED and context is not None and context.resume_command:
+            problem = evolve(problem, hint=f"finish it with: {context.resume_command}")
+        _tell(words, problem, context)
+        if context is not None and context.screen.verbose > 1:
+            context.screen.write("".join(traceback.format_tb(error.__traceback__)))
+        return problem.exit
+
+
+def _asks(words: Sequence[str]) -> bool:
+    return "--help" in words or "-h" in words
+
+
+def _flags_last(words: Sequence[str]) -> list[str]:
+    """Let flags of every command stand before the command, as people write them."""
+    first: list[str] = []
+    rest = list(words)
+    while rest:
+        if rest[0] in _LEADING or rest[0].startswith(tuple(f"{f}=" for f in _LEADING_WITH_VALUE)):
+            first.append(rest.pop(0))
+        elif rest[0] in _LEADING_WITH_VALUE and len(rest) > 1:
+            first += [rest.pop(0), rest.pop(0)]
+        else:
+            break
+    if not first or not rest:
+        return list(words)
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*rest[:end], *first, *rest[end:]]
+
+
+def _problem(error: BaseException) -> Problem:
+    from pinterest_audiences.cli.problems import problem_of  # noqa: PLC0415 - when used
+
+    return problem_of(error)
+
+
+def _usage_problem(text: str) -> Problem:
+    from pinterest_audiences.cli.problems import Problem  # noqa: PLC0415 - when used
+
+    return Problem(exit=Exit.USAGE, code="usage", message=text, hint="--help shows how")
+
+
+def _tell(words: Sequence[str], problem: Problem, context: Context | None = None) -> None:
+    """Tell of an error, in the form of the results where that is known."""
+    from pinterest_audiences.cli.screen import Screen  # noqa: PLC0415 - when used
+
+    if context is not None:
+        context.screen.problem(problem)
+        return
+    said = _said_output(words) or os.environ.get("PINTEREST_AUDIENCES_OUTPUT")
+    is_json = said in _JSON_FORMS or (said not in ("table", "csv") and not sys.stdout.isatty())
+    Screen(sys.stderr, "json" if is_json else "table", quiet=False, verbose=0).problem(problem)
+
+
+def _said_output(words: Sequence[str]) -> str | None:
+    for number, word in enumerate(words):
+        if word in ("--output", "-o"):
+            return words[number + 1] if number + 1 < len(words) else None
+        if word.startswith("--output="):
+            return word.partition("=")[2]
+    return None
+
+
+def _tell_interrupt(words: Sequence[str], context: Context | None) -> None:
+    from pinterest_audiences.cli.problems import Problem  # noqa: PLC0415 - when used
+
+    resume = "" if context is None else context.resume_command
+    _tell(
+        words,
+        Problem(
+            exit=Exit.INTERRUPTED,
+            code="interrupted",
+            message="interrupted; nothing is lost" if resume else "interrupted; nothing was sent",
+            hint=f"finish it with: {resume}" if resume else "",
+            retryable=bool(resume),
+        ),
+        context,
+    )
+
+
+def _take_anything(stream: TextIO) -> None:
+    """Let a stream show what its encoding cannot, instead of failing in the middle."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None and (stream.encoding or "").lower().replace("-", "") != "utf8":
+        with suppress(ValueError, OSError):
+            reconfigure(errors="backslashreplace")
+
+
+def _pipe_closed() -> int:
+    """End as programs do whose reader has gone, and keep the interpreter from complaining."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return int(Exit.CLOSED_PIPE)

@@ -1,0 +1,168 @@
+"""How far a job is: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from pinterest_audiences.jobs.events import JobEvent, JobEventKind
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from pinterest_audiences.cli.screen import Screen
+
+__all__ = ["Teller", "following"]
+
+_BETWEEN_LINES = 10.0  # seconds: what is read later, in a log, need not be told more often
+_WORTH_TELLING = 1.0  # seconds of waiting
+
+
+class Teller(Protocol):
+    """Tells how far something is; called in the client's thread."""
+
+    def __call__(self, event: JobEvent) -> None:
+        """Tell of what happened to a job."""
+        ...
+
+    def wait(self, text: str) -> None:
+        """Tell that something is waited for."""
+        ...
+
+
+@contextmanager
+def following(screen: Screen) -> Generator[Teller, None, None]:
+    """Follow jobs on a screen until the block ends."""
+    if screen.quiet:
+        yield _Silent()
+    elif screen.is_terminal and os.environ.get("TERM", "") != "dumb":
+        with _bar(screen) as teller:
+            yield teller
+    else:
+        yield _Lines(screen)
+
+
+class _Silent:
+    def __call__(self, event: JobEvent) -> None:
+        """Say nothing."""
+
+    def wait(self, text: str) -> None:
+        """Say nothing."""
+
+
+class _Lines:
+    """One line at the beginning and the end of a job, and one from time to time between."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._told = time.monotonic()
+        self._rates = _Rates()
+
+    def __call__(self, event: JobEvent) -> None:
+        """Tell of what happened to a job."""
+        now, rate = time.monotonic(), self._rates.of(event)
+        ends = event.kind in (JobEventKind.PLANNED, JobEventKind.DONE, JobEventKind.INTERRUPTED)
+        if ends or now - self._told >= _BETWEEN_LINES:
+            self._told = now
+            self._screen.note(_line(event, rate))
+
+    def wait(self, text: str) -> None:
+        """Tell that something is waited for."""
+        self._screen.note(text)
+
+
+class _Bar:
+    """A bar for each job."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[int, TaskID] = {}
+        self._waiting: TaskID | None = None
+        self._rates = _Rates()
+
+    def __call__(self, event: JobEvent) -> None:
+        """Tell of what happened to a job."""
+        if event.job_id not in self._tasks:
+            self._tasks[event.job_id] = self._progress.add_task("", total=None, note="", count="")
+        self._progress.update(
+            self._tasks[event.job_id],
+            description=f"job {event.job_id}",
+            completed=event.done,
+            total=event.total,
+            count=f"{event.done:,}/{event.total:,}",
+            note=_note(event) or self._rates.of(event),
+        )
+
+    def wait(self, text: str) -> None:
+        """Tell that something is waited for."""
+        if self._waiting is None:
+            self._waiting = self._progress.add_task("", total=None, note="", count="")
+        self._progress.update(self._waiting, description=text)
+
+
+@contextmanager
+def _bar(screen: Screen) -> Generator[Teller, None, None]:
+    # Only who sits before a terminal pays for the import.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(file=screen.stream, markup=False, highlight=False, emoji=False)
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[count]}", markup=False),
+        TextColumn("{task.fields[note]}", markup=False),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    before = screen.printer
+    screen.printer = lambda text: console.print(text, markup=False, highlight=False)
+    try:
+        with progress:
+            yield _Bar(progress)
+    finally:
+        screen.printer = before
+
+
+def _line(event: JobEvent, rate: str) -> str:
+    share = f" ({event.done / event.total:.0%})" if event.total else ""
+    note = _note(event) or rate
+    left = "" if event.seconds_left is None else f", {event.seconds_left:,.0f} s left"
+    told = f"job {event.job_id}: {event.done:,} of {event.total:,} records{share}"
+    return f"{told}, {note}{left}" if note else f"{told}{left}"
+
+
+class _Rates:
+    """Records a second, of this run of each job: what was there before it is no speed."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, int] = {}
+
+    def of(self, event: JobEvent) -> str:
+        """Return the rate in words; empty while nothing is known."""
+        sent = event.done - self._before.setdefault(event.job_id, event.done)
+        return f"{sent / event.elapsed:,.0f}/s" if sent and event.elapsed else ""
+
+
+def _note(event: JobEvent) -> str:
+    match event.kind:
+        case JobEventKind.DONE:
+            return "done"
+        case JobEventKind.INTERRUPTED:
+            return "interrupted"
+        case JobEventKind.WAITING_FOR_BUDGET if event.wait >= _WORTH_TELLING:
+            return f"waiting {event.wait:,.0f} s for the rate budget"
+        case JobEventKind.RETRY:
+            return f"trying again in {event.wait:,.0f} s"
+        case _:
+            return ""

@@ -1,0 +1,118 @@
+"""What became of jobs, on standard output; and what would become of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinterest_audiences.cli.problems import in_words_of_the_command_line
+from pinterest_audiences.jobs.keys import BUCKETS
+from pinterest_audiences.jobs.report import JobReport
+from pinterest_audiences.jobs.source import SourceKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pinterest_audiences.cli.context import Context
+    from pinterest_audiences.jobs.plan import Plan
+    from pinterest_audiences.models import JSON, RecordRow
+    from pinterest_audiences.records.prepare import Preparation
+
+__all__ = ["dry_plan_report", "dry_report", "show_report", "show_reports", "warn_of"]
+
+_DRY = "dry run: nothing was sent"
+_COLUMNS = (
+    "job_id",
+    "kind",
+    "status",
+    "customer_list_id",
+    "name",
+    "planned",
+    "added",
+    "removed",
+    "left",
+)
+
+
+def show_report(context: Context, report: JobReport) -> None:
+    """Write the report of a job, and warn of what it found."""
+    warn_of(context, report.findings)
+    context.out.row(_row(context, report))
+
+
+def show_reports(context: Context, reports: Iterable[JobReport]) -> None:
+    """Write the reports of several jobs."""
+    kept = list(reports)
+    for report in kept:
+        warn_of(context, report.findings)
+    context.out.rows((report.to_dict() for report in kept), _COLUMNS)
+
+
+def warn_of(context: Context, findings: Iterable[str]) -> None:
+    """Warn of findings."""
+    for finding in findings:
+        if finding != _DRY:
+            context.screen.warn(in_words_of_the_command_line(finding))
+
+
+def dry_report(
+    context: Context,
+    ready: Preparation[str] | Preparation[RecordRow],
+    customer_list_id: str | None,
+    name: str | None,
+    *,
+    keep_unhashed: bool,
+) -> JobReport:
+    """Read a source to its end, and say what would be sent."""
+    account = context.ad_account
+    with SourceKeys(
+        ready, kind="", column=None, keep_unhashed=keep_unhashed, state=context.state
+    ) as keys:
+        keys.read()
+        # Equal records are sent once, and a form's come in batches of their own.
+        counts = [
+            (spool.form, sum(len(spool.keys(bucket)) for bucket in range(BUCKETS)))
+            for spool in keys.spools.values()
+        ]
+        source = keys.report
+    planned = sum(count for _, count in counts)
+    return JobReport(
+        job_id=0,
+        kind="upload",
+        status="dry_run",
+        ad_account_id=account,
+        customer_list_id=customer_list_id,
+        name=name,
+        planned=planned,
+        left=planned,
+        source=source,
+        findings=(_DRY,),
+    )
+
+
+def dry_plan_report(plan: Plan) -> JobReport:
+    """Say what applying a plan would come to, in the words of a job."""
+    return JobReport(
+        job_id=plan.job_id,
+        kind="mirror",
+        status="dry_run",
+        ad_account_id=plan.ad_account_id,
+        customer_list_id=plan.customer_list_id,
+        name=plan.name,
+        planned=plan.add + plan.remove,
+        left=plan.add + plan.remove,
+        batches=plan.calls,
+        source=plan.source,
+        findings=(*plan.findings, *([plan.blocked] if plan.blocked else []), _DRY),
+    )
+
+
+def _row(context: Context, report: JobReport) -> Mapping[str, JSON]:
+    """Return a report; for a person without what is nested in it."""
+    told = report.to_dict()
+    if context.out.form in ("json", "ndjson"):
+        return told
+    source = told.pop("source")
+    told["findings"] = "; ".join(report.findings)
+    if isinstance(source, dict):
+        told["source_rows"], told["source_rejected"] = source["rows"], source["rejected"]
+    return told
