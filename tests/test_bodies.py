@@ -147,7 +147,9 @@ def test_exactly_one_kind_of_records_is_needed(
         assert (str(error), error.index) == (told, None)
 
 
-@pytest.mark.parametrize("nothing", ["", [], (), iter(())], ids=lambda nothing: type(nothing).__name__)
+@pytest.mark.parametrize(
+    "nothing", ["", [], (), iter(())], ids=lambda nothing: type(nothing).__name__
+)
 def test_no_records_are_refused(nothing: str | Iterable[str]) -> None:
     """A call without a record would do nothing, so it is not made."""
     error = refused(lambda: update(nothing))
