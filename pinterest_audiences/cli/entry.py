@@ -39,6 +39,12 @@ def run_command(words: list[str]) -> int:
     except OSError as error:  # standard output is a full disk
         _tell(words, _problem(error))
         return int(Exit.UNEXPECTED)
+    except KeyboardInterrupt:  # before a command had begun
+        return int(Exit.INTERRUPTED)
+    except SystemExit as end:  # of the parser's own flags, and of rich when its reader has gone
+        if isinstance(end.__context__, BrokenPipeError):
+            return _pipe_closed()
+        return end.code if isinstance(end.code, int) else int(Exit.OK)
     return int(code)
 
 

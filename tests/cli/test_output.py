@@ -168,6 +168,18 @@ def test_a_closed_pipe_ends_it_without_a_word(people: Path) -> None:
     assert (process.returncode, told) == (141, b"")
 
 
+def test_a_closed_pipe_ends_help_too() -> None:
+    """Which is printed by another hand."""
+    with subprocess.Popen(
+        [*COMMAND, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+    assert (process.returncode, told) == (141, b"")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk to write to")
 def test_a_full_disk_is_an_error() -> None:
     """And not a success with nothing behind it."""
