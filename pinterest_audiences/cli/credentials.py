@@ -56,7 +56,9 @@ class Credentials:
         self._transport = transport
         given = None if self._emulated else os.environ.get("PINTEREST_TOKEN_STORE")
         given = given or (None if self._emulated else profile.token_store)
-        self.store = FileTokenStore(given or (folder or config_folder()) / login_file(profile.name))
+        self.store: FileTokenStore = FileTokenStore(
+            given or (folder or config_folder()) / login_file(profile.name)
+        )
 
     @property
     def from_environment(self) -> bool:

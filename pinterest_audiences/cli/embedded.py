@@ -50,7 +50,7 @@ class Embedded:
         self._keep = keep
         self._now: float | None = None
         try:
-            self.emulator = Emulator(state=path, clock=self._time)
+            self._emulator = Emulator(state=path, clock=self._time)
             self._repeat()
         except (OSError, ValueError) as error:
             raise CommandError(
@@ -86,25 +86,25 @@ class Embedded:
     def close(self) -> None:
         """Write what was changed, and begin the log anew."""
         if self._keep and self._log.used:
-            self.emulator.save()
+            self._emulator.save()
             self._log.clear()
 
     def _handle(self, request: Request) -> Response:
         # A login begins with a GET that gives a code.
         if self._keep and (request.method != "GET" or request.path == "/oauth/"):
-            self._log.add(self.emulator.handled, time.time(), request)
-        return self.emulator.handle(request)
+            self._log.add(self._emulator.handled, time.time(), request)
+        return self._emulator.handle(request)
 
     def _repeat(self) -> None:
         for logged in self._log.read():
             # One that came before the file was written is in the file.
-            if logged.number >= self.emulator.handled:
+            if logged.number >= self._emulator.handled:
                 self._repeat_one(logged)
 
     def _repeat_one(self, logged: LoggedRequest) -> None:
         self._now = logged.time
         try:
-            self.emulator.handle(logged.request)
+            self._emulator.handle(logged.request)
         finally:
             self._now = None
 
