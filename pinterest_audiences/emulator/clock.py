@@ -27,7 +27,7 @@ class VirtualClock:
 
     def __init__(self, base: Callable[[], float]) -> None:
         self._base = base
-        self.ahead = 0.0
+        self.ahead: float = 0.0
 
     def __call__(self) -> float:
         """Return the emulator's time.

@@ -35,7 +35,7 @@ class S3Error(ApiError):
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
         )
-        self.answer = Answer(
+        self.answer: Answer = Answer(
             status=status, content=content.encode(), headers=(("content-type", "application/xml"),)
         )
 

@@ -87,23 +87,23 @@ class World:
         access_tokens: frozenset[str] | None,
         refresh_tokens: Iterable[str],
     ) -> None:
-        self.clock = clock
-        self.guesses = guesses
-        self.storage_key = seeded_key(seed, "storage")
-        self.state = State(
+        self.clock: VirtualClock = clock
+        self.guesses: Guesses = guesses
+        self.storage_key: bytes = seeded_key(seed, "storage")
+        self.state: State = State(
             clock=clock,
             seed=seed,
             match_rate=match,
             processing_seconds=processing_seconds,
             ad_accounts=ad_accounts,
         )
-        self.audiences = Audiences(
+        self.audiences: Audiences = Audiences(
             clock=clock, state=self.state, processing_seconds=processing_seconds, guesses=guesses
         )
-        self.uploads = Uploads(
+        self.uploads: Uploads = Uploads(
             clock=clock, state=self.state, processing_seconds=processing_seconds, guesses=guesses
         )
-        self.tokens = Tokens(
+        self.tokens: Tokens = Tokens(
             clock=clock,
             seed=seed,
             guesses=guesses,

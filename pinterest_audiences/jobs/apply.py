@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Delivery", "deliver"]
 
 T = TypeVar("T")
-logger = logging.getLogger("pinterest_audiences")
+_logger = logging.getLogger("pinterest_audiences")
 
 _WAITS: dict[str, JobEventKind] = {
     "budget": JobEventKind.WAITING_FOR_BUDGET,
@@ -176,14 +176,14 @@ class Delivery:
         wait = patience.wait(error.retry_after if isinstance(error, APIError) else None)
         if wait is None:
             return False
-        logger.info("job %d: %s; trying again in %.0f s", self.job.key, error, wait)
+        _logger.info("job %d: %s; trying again in %.0f s", self.job.key, error, wait)
         self._waits("retry", wait)
         await self.desk.clock.sleep(wait)
         return True
 
     def emit(self, kind: JobEventKind, batch: BatchRow | None = None, wait: float = 0.0) -> None:
         """Tell what happened."""
-        logger.log(
+        _logger.log(
             logging.DEBUG if kind in _FREQUENT else logging.INFO,
             "job %d: %s, %d of %d records",
             self.job.key,

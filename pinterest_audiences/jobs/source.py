@@ -53,7 +53,7 @@ class SourceKeys:
             self._preparation: Preparation[str] | Preparation[RecordRow] = source
         else:
             self._preparation = prepare(source, kind, column=column)
-        self.kind = self._preparation.report.kind
+        self.kind: str = self._preparation.report.kind
         if self.kind in OPAQUE_KINDS:
             raise ConfigurationError(
                 f"kind: {self.kind} is sent as it is and not hashed, and jobs keep only hashes in "

@@ -28,8 +28,8 @@ class Spool:
     """
 
     def __init__(self, form: Form, directory: str) -> None:
-        self.form = form
-        self.count = 0
+        self.form: Form = form
+        self.count: int = 0
         self._directory = directory
         self._file: IO[bytes] | None = None
         self._parts: list[list[tuple[int, int]]] = [[] for _ in range(BUCKETS)]

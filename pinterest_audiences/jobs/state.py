@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["State"]
 
-logger = logging.getLogger("pinterest_audiences")
+_logger = logging.getLogger("pinterest_audiences")
 
 Origin = Literal["created", "foreign", "adopted"]
 
@@ -47,8 +47,8 @@ class State:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, service: str) -> None:
-        self.database = Database(state_path(path))
-        self.service = service
+        self.database: Database = Database(state_path(path))
+        self.service: str = service
 
     @property
     def path(self) -> Path:
@@ -64,7 +64,7 @@ class State:
         """Hold the lock of a list; tells in the log of a process that died while it held it."""
         with list_lock(self.path, row.key, str(row)) as died:
             if died is not None:
-                logger.warning("%s: process %d died while it worked on it", row, died)
+                _logger.warning("%s: process %d died while it worked on it", row, died)
             yield
 
     def lists(self, ad_account_id: str | None = None) -> list[ListRow]:
