@@ -116,10 +116,10 @@ class _Sweep:
 def known_forms(sql: sqlite3.Connection, list_key: int) -> list[Form]:
     """Return the forms in which a list has keys."""
     rows = sql.execute(
-        "SELECT form FROM segment WHERE list_id = ?1 UNION "
-        "SELECT form FROM batch WHERE list_id = ?1 AND NOT folded "
+        "SELECT form FROM segment WHERE list_id = ? UNION "
+        "SELECT form FROM batch WHERE list_id = ? AND NOT folded "
         "AND (status = 'acknowledged' OR sends > 0)",
-        (list_key,),
+        (list_key, list_key),
     )
     return [FORMS[name] for (name,) in rows]
 

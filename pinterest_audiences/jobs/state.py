@@ -116,8 +116,8 @@ class State:
             self._drop_plans(sql, row.key)
             done = sql.execute(
                 "INSERT INTO job (list_id, kind, status, version, created) VALUES (?, ?, 'draft', "
-                "(SELECT version FROM list WHERE id = ?1), ?)",
-                (row.key, kind, now),
+                "(SELECT version FROM list WHERE id = ?), ?)",
+                (row.key, kind, row.key, now),
             )
             return int(done.lastrowid or 0)
 

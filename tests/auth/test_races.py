@@ -26,6 +26,8 @@ for line in sys.stdin:
     print(token.value, flush=True)
 """
 
+QUIET = ("-W", "ignore::DeprecationWarning")  # from 3.12 on, for a fork with threads
+
 
 @contextmanager
 def child(path: Path, base_url: str, backend: str) -> Iterator[subprocess.Popen[str]]:
@@ -100,7 +102,7 @@ else:
     os._exit(0 if token.value == "pina_SENTINELaccess1" else 1)
 """
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "tokens.json")],
+        [sys.executable, *QUIET, "-c", script, str(tmp_path / "tokens.json")],
         capture_output=True,
         text=True,
         check=False,

@@ -35,12 +35,14 @@ def hold(event):
         sys.stdin.readline()
 """
 
+QUIET = ("-W", "ignore::DeprecationWarning")  # from 3.12 on, for a fork with threads
+
 
 @contextmanager
 def program(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Start a program that ends with the block at the latest."""
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", PRELUDE + dedent(code), *map(str, arguments)],
+        [sys.executable, "-P", *QUIET, "-c", PRELUDE + dedent(code), *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
