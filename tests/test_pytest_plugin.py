@@ -95,6 +95,7 @@ def test_a_wrong_setting_is_an_error(pinterest_emulator):
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
     # Only what is named is loaded, so that nobody else brings httpx or a fixture along.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeini("[pytest]")  # a user's project, wherever the temporary folder is
     done = pytester.runpytest_subprocess("-p", PLUGIN, "-W", "error", *arguments, timeout=100)
     return "\n".join([*done.outlines, *done.errlines])
 
