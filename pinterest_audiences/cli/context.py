@@ -209,6 +209,8 @@ class Context:
         said: list[str] = []
         if self.options.emulator or self._force_emulator:
             said.append("--emulator")
+        elif self.options.emulator is False:
+            said.append("--no-emulator")
         for name, value in (
             ("--profile", self.options.profile),
             ("--ad-account", self.options.ad_account),
@@ -233,6 +235,10 @@ def make_context(options: Common, stdout: TextIO, stderr: TextIO) -> Context:
     from pinterest_audiences.cli.profiles import read_profile  # noqa: PLC0415 - when used
 
     wanted = options.profile or os.environ.get("PINTEREST_AUDIENCES_PROFILE")
+    for flag, value in (("--ad-account", options.ad_account), ("--profile", options.profile)):
+        # An unset variable in a script must not mean another account.
+        if value is not None and not value.strip():
+            raise usage(f"{flag}: its value is empty")
     profile, warnings = read_profile(wanted)
     said = options.output or os.environ.get("PINTEREST_AUDIENCES_OUTPUT") or profile.output
     form = chosen_form(said, stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -127,10 +128,12 @@ class Credentials:
         refreshing = self.refreshing()
         if refreshing is not None:
             return refreshing
-        if kept.access_token is None:
+        if kept.refresh_token and (kept.access_token is None or kept.expired(time.time())):
             raise ConfigurationError(
                 "the login cannot be refreshed without PINTEREST_APP_ID and PINTEREST_APP_SECRET"
             )
+        if kept.access_token is None or kept.expired(time.time()):
+            raise ConfigurationError(f"the token kept in {self.store.path} has ended; log in again")
         return StaticToken(kept.access_token)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from pinterest_audiences._version import __version__
+from pinterest_audiences._wire.settings import base_url
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.problems import Problem, problem_of
 from pinterest_audiences.cli.profiles import config_path
@@ -113,6 +114,7 @@ def _configuration(context: Context) -> Iterator[Finding]:
     path = config_path()
     where = f"profile {context.profile.name!r} of {path}" if path.exists() else f"none ({path})"
     yield Finding(check="configuration", finding=where)
+    base_url(context.base_url)  # one that cannot work is not shown: it may hold a password
     where = context.base_url or "https://api.pinterest.com/v5"
     yield Finding(
         check="configuration",

@@ -14,6 +14,7 @@ from cyclopts import CycloptsError
 
 from pinterest_audiences.cli.app import make_app
 from pinterest_audiences.cli.exits import Exit
+from pinterest_audiences.cli.refusals import CommandError, usage
 
 if TYPE_CHECKING:
     from pinterest_audiences.cli.context import Context
@@ -25,6 +26,8 @@ _JSON_FORMS = ("json", "ndjson")
 # Flags of every command that may stand before it too; those with a value take the next word.
 _LEADING = ("--emulator", "--no-emulator", "--quiet", "-q", "--verbose", "-v", "-vv")
 _LEADING_WITH_VALUE = ("--ad-account", "--profile", "--output", "-o", "--state")
+# What is text and no path: names go to Pinterest, whatever the locale makes of their bytes.
+_TEXTS = ("--name", "--description", "--reference", "--list", "--profile")
 
 
 def run_command(words: list[str]) -> int:
@@ -32,13 +35,13 @@ def run_command(words: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         _take_anything(stream)
     try:
-        code = _run(_flags_last(words))
+        code = _run(_readable(_flags_last(words)))
         sys.stdout.flush()
     except BrokenPipeError:
         return _pipe_closed()
-    except OSError as error:  # standard output is a full disk
+    except (CommandError, OSError) as error:  # no text, or standard output is a full disk
         _tell(words, _problem(error))
-        return int(Exit.UNEXPECTED)
+        return int(error.exit if isinstance(error, CommandError) else Exit.UNEXPECTED)
     except KeyboardInterrupt:  # before a command had begun
         return int(Exit.INTERRUPTED)
     except SystemExit as end:  # of the parser's own flags, and of rich when its reader has gone
@@ -105,6 +108,29 @@ def _flags_last(words: Sequence[str]) -> list[str]:
     return [*rest[:end], *first, *rest[end:]]
 
 
+def _readable(words: Sequence[str]) -> list[str]:
+    """Read names as UTF-8 where the locale could not, as under cron; paths stay as they are.
+
+    Raises:
+        CommandError: One is not UTF-8.
+    """
+    read: list[str] = []
+    for number, word in enumerate(words):
+        option, sign, _ = word.partition("=")
+        said = option if sign else words[number - 1] if number else ""
+        read.append(_text(said, word) if said in _TEXTS else word)
+    return read
+
+
+def _text(option: str, word: str) -> str:
+    try:
+        return os.fsencode(word).decode()
+    except UnicodeEncodeError:  # nothing that a shell has given
+        return word
+    except UnicodeDecodeError:
+        raise usage(f"{option}: its value is not UTF-8") from None
+
+
 def _problem(error: BaseException) -> Problem:
     from pinterest_audiences.cli.problems import problem_of  # noqa: PLC0415 - when used
 
@@ -147,7 +173,7 @@ def _tell_interrupt(words: Sequence[str], context: Context | None) -> None:
         Problem(
             exit=Exit.INTERRUPTED,
             code="interrupted",
-            message="interrupted; nothing is lost" if resume else "interrupted; nothing was sent",
+            message=f"interrupted; {'nothing is lost' if resume else 'no job had begun'}",
             hint=f"finish it with: {resume}" if resume else "",
             retryable=bool(resume),
         ),

@@ -84,7 +84,13 @@ class Output:
 
     def _json(self, value: Row) -> str:
         utf8 = (self._stream.encoding or "").lower().replace("-", "") == "utf8"
-        return json.dumps(value, ensure_ascii=not utf8)
+        text = json.dumps(value, ensure_ascii=not utf8)
+        # The name of a file may hold bytes that are no text; in JSON they are escaped.
+        return (
+            json.dumps(value)
+            if utf8 and any("\ud800" <= each <= "\udfff" for each in text)
+            else text
+        )
 
     def _line(self, text: str) -> None:
         self._stream.write(f"{text}\n")

@@ -110,7 +110,9 @@ _FLAGS = (
     ("say adopt=True to take it for empty", "say --adopt to take it for empty"),
     ("upload what is to go with operation='REMOVE'", "use `remove` with what is to go"),
     ("say which by customer_list_id", "say which with --list"),
+    ("base_url", "PINTEREST_API_URI"),
 )
+_ARGUMENT = re.compile(r"\b(column|columns|delimiter|encoding|format)=('([^'\s]*)')?(?![\w\"])")
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -145,7 +147,7 @@ def in_words_of_the_command_line(text: str) -> str:
     """Put flags in the place of the arguments that the library speaks of."""
     for ours, theirs in _FLAGS:
         text = text.replace(ours, theirs)
-    return text
+    return _ARGUMENT.sub(lambda found: f"--{found[1]} {found[3] or ''}".rstrip(), text)
 
 
 def _foreign(error: BaseException) -> Problem:

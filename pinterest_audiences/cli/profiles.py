@@ -123,14 +123,19 @@ def _profile(path: Path, name: str, given: object) -> Profile:
             values[key] = str(value)
         elif not isinstance(value, str):
             raise _wrong(path, f"{where}.{key}: a string is needed")
-    if share is not None and (not isinstance(share, int | float) or not 0 <= share <= 1):
+    if share is not None and not _is_share(share):
         raise _wrong(path, f"{where}.max_reject_share: a number from 0 to 1 is needed")
     return Profile(
         name=name,
-        max_reject_share=None if share is None else float(share),
+        max_reject_share=None if share is None else float(cast("float", share)),
         lists=_aliases(path, where, lists),
         **cast("dict[str, str]", values),
     )
+
+
+def _is_share(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= cast("float", value) <= 1
 
 
 def _aliases(path: Path, where: str, given: object) -> dict[str, str]:

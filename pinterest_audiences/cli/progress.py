@@ -19,6 +19,7 @@ __all__ = ["Teller", "following"]
 
 _BETWEEN_LINES = 10.0  # seconds: what is read later, in a log, need not be told more often
 _WORTH_TELLING = 1.0  # seconds of waiting
+_NARROW = 60  # columns; below them the figures have no room beside a bar
 
 
 class Teller(Protocol):
@@ -75,10 +76,11 @@ class _Lines:
 
 
 class _Bar:
-    """A bar for each job."""
+    """A bar for each job; on a narrow terminal only its figures."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, *, narrow: bool) -> None:
         self._progress = progress
+        self._narrow = narrow
         self._tasks: dict[int, TaskID] = {}
         self._waiting: TaskID | None = None
         self._rates = _Rates()
@@ -89,12 +91,17 @@ class _Bar:
             self._tasks[event.job_id] = self._progress.add_task("", total=None, note="", count="")
         self._progress.update(
             self._tasks[event.job_id],
-            description=f"job {event.job_id}",
+            description="" if self._narrow else f"job {event.job_id}",
             completed=event.done,
             total=event.total,
-            count=f"{event.done:,}/{event.total:,}",
+            count=self._count(event),
             note=_note(event) or self._rates.of(event),
         )
+
+    def _count(self, event: JobEvent) -> str:
+        if self._narrow and event.total:
+            return f"{event.done / event.total:.0%}"
+        return f"{event.done:,}/{event.total:,}"
 
     def wait(self, text: str) -> None:
         """Tell that something is waited for."""
@@ -115,9 +122,10 @@ def _bar(screen: Screen) -> Generator[Teller, None, None]:
     )
 
     console = Console(file=screen.stream, markup=False, highlight=False, emoji=False)
+    narrow = console.width < _NARROW
     progress = Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
+        *([] if narrow else [BarColumn(bar_width=24)]),
         TextColumn("{task.fields[count]}", markup=False),
         TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(compact=True),
@@ -129,7 +137,7 @@ def _bar(screen: Screen) -> Generator[Teller, None, None]:
     screen.printer = lambda text: console.print(text, markup=False, highlight=False)
     try:
         with progress:
-            yield _Bar(progress)
+            yield _Bar(progress, narrow=narrow)
     finally:
         screen.printer = before
 

@@ -98,6 +98,7 @@ def status(*, common: Common = COMMON, context: Given) -> Exit:
     context.out.row(told)
     if told["source"] is None:
         raise no_credentials()
+    credentials.source()  # what cannot be used is told, as the commands would
     return Exit.CREDENTIALS if told["expired"] and not told["refreshable"] else Exit.OK
 
 

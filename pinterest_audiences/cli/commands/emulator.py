@@ -5,8 +5,11 @@ from __future__ import annotations
 from pinterest_audiences.cli.embedded import locked
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.options import COMMON, Common, Flag, Given
+from pinterest_audiences.cli.refusals import usage
 
 __all__ = ["serve"]
+
+_LAST_PORT = 65_535
 
 
 def serve(
@@ -32,6 +35,12 @@ def serve(
     """
     from pinterest_audiences.emulator.__main__ import main  # noqa: PLC0415 - when used
 
+    if not 0 <= port <= _LAST_PORT:
+        raise usage(f"--port: a number from 0 to {_LAST_PORT} is needed")
+    if not 0 <= match_rate <= 1:
+        raise usage("--match-rate: a number from 0 to 1 is needed")
+    if not processing_seconds >= 0:
+        raise usage("--processing-seconds: a number from 0 up is needed")
     words = [f"--port={port}", f"--seed={seed}", f"--match-rate={match_rate}"]
     words.append(f"--processing-seconds={processing_seconds}")
     context.screen.note(
