@@ -32,6 +32,7 @@ _TEXTS = ("--name", "--description", "--reference", "--list", "--profile")
 
 def run_command(words: list[str]) -> int:
     """Run one command and return its exit code."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         _take_anything(stream)
     try:
@@ -179,6 +180,16 @@ def _tell_interrupt(words: Sequence[str], context: Context | None) -> None:
         ),
         context,
     )
+
+
+def _open_what_is_closed() -> None:
+    """Put nothing in the place of streams that were closed before the program began.
+
+    Otherwise the next file to be opened gets the number of one, and the state file what is printed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - kept
 
 
 def _take_anything(stream: TextIO) -> None:
