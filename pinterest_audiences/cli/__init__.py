@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             "pip install 'pinterest-audiences[cli]'\n"
         )
         return 1
+    except KeyboardInterrupt:  # while its modules were loaded: nothing had begun
+        return 130
     return run_command(list(sys.argv[1:] if argv is None else argv))
 
 
