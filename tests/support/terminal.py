@@ -92,3 +92,23 @@ def _drained(master: int) -> bytes:
         if not some:
             return read
         read += some
+
+
+def rendered(screen: str) -> list[str]:
+    """Return the lines that are left on a terminal when everything was written."""
+    lines, row, column = [""], 0, 0
+    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|.", screen, re.DOTALL):
+        if piece == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif piece == "\r":
+            column = 0
+        elif piece == "\x1b[2K":
+            lines[row] = ""
+        elif piece[0] == "\x1b":
+            row -= int(piece[2:-1]) if piece[-1] == "A" else 0
+        else:
+            line = lines[row].ljust(column)
+            lines[row] = line[:column] + piece + line[column + 1 :]
+            column += 1
+    return [line.rstrip() for line in lines]
