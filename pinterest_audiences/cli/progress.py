@@ -105,9 +105,15 @@ class _Bar:
 
     def wait(self, text: str) -> None:
         """Tell that something is waited for."""
+        # A line of its own: beside a bar a sentence would leave no room for it.
+        self._progress.console.print(text, markup=False, highlight=False)
         if self._waiting is None:
-            self._waiting = self._progress.add_task("", total=None, note="", count="")
-        self._progress.update(self._waiting, description=text)
+            self._waiting = self._progress.add_task("waiting", total=None, note="", count="")
+
+    def close(self) -> None:
+        """Leave nothing on the screen of what is waited for no more."""
+        if self._waiting is not None:
+            self._progress.remove_task(self._waiting)
 
 
 @contextmanager
@@ -137,7 +143,11 @@ def _bar(screen: Screen) -> Generator[Teller, None, None]:
     screen.printer = lambda text: console.print(text, markup=False, highlight=False)
     try:
         with progress:
-            yield _Bar(progress, narrow=narrow)
+            bar = _Bar(progress, narrow=narrow)
+            try:
+                yield bar
+            finally:
+                bar.close()
     finally:
         screen.printer = before
 

@@ -395,6 +395,14 @@ def test_an_ambiguous_name_is_refused_with_the_flag_that_says_which(
     assert run("upload", people, "--list", made[0].id, "-q").data["added"] == 300
 
 
+def test_a_removal_counts_people_and_not_lines(run: Run, people: Path) -> None:
+    """An export of orders names a customer as often as he has bought."""
+    run("upload", people, "--name", "All", "--emulator", "-q")
+    Path("orders.csv").write_text("email\n" + "person1@shop.example\n" * 100)
+    done = run("remove", "orders.csv", "--name", "All", "--emulator", "-q")
+    assert (done.code, done.data["removed"]) == (0, 1)
+
+
 def test_a_rate_limit_is_later_and_costs_a_job_nothing(
     run: Run, let_in: PinterestServer, people: Path
 ) -> None:

@@ -138,8 +138,8 @@ def _here(words: list[str]) -> tuple[int, list[str]]:
     before = sys.stdout, sys.stderr
     try:
         with (
-            open(os.dup(slave), "w", encoding="utf-8") as out,
-            open(os.dup(slave), "w", encoding="utf-8") as err,
+            os.fdopen(os.dup(slave), "w", encoding="utf-8") as out,
+            os.fdopen(os.dup(slave), "w", encoding="utf-8") as err,
         ):
             sys.stdout, sys.stderr = out, err
             code = main(words)

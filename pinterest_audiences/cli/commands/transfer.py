@@ -217,7 +217,9 @@ def _guard(context: Context, file: str, which: ListChoice, source: SourceOptions
         return
     if file == "-":
         raise _refused("how much standard input removes is not known beforehand")
-    count = preparation(file, source, share=allowed_rejects(context, source)).run().records
+    share = allowed_rejects(context, source)
+    # What is known of the list has nobody twice.
+    count = preparation(file, source, share=share, deduplicate=True).run().records
     if count > _MOST_REMOVED * records:
         raise _refused(
             f"{count:,} of {records:,} records ({count / records:.0%}) would be removed, more than "
