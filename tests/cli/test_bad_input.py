@@ -395,6 +395,13 @@ def test_an_ambiguous_name_is_refused_with_the_flag_that_says_which(
     assert run("upload", people, "--list", made[0].id, "-q").data["added"] == 300
 
 
+def test_nothing_is_removed_from_a_name_that_is_not_there(run: Run, people: Path) -> None:
+    """And no list is created for it."""
+    done = run("remove", people, "--name", "Al", "--yes", "--emulator", "-q")
+    refused(done, 8, "guard_no_list", "lists list")
+    assert run("lists", "list", "--emulator").data == []
+
+
 def test_a_removal_counts_people_and_not_lines(run: Run, people: Path) -> None:
     """An export of orders names a customer as often as he has bought."""
     run("upload", people, "--name", "All", "--emulator", "-q")
