@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from sys import UnraisableHookArgs
 
 __all__ = ["main", "run"]
 
@@ -45,6 +46,19 @@ def run() -> None:
     Raises:
         SystemExit: Always.
     """
+    import signal  # noqa: PLC0415 - as above
+    import sys  # noqa: PLC0415
+
+    sys.unraisablehook = _tell_unless_interrupted
+    code = main(sys.argv[1:])
+    # All is told; who goes on pressing Ctrl-C would only see how the interpreter ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise SystemExit(code)
+
+
+def _tell_unless_interrupted(unraisable: UnraisableHookArgs) -> None:
+    """Say nothing of a second Ctrl-C that came at a moment when Python cannot raise it."""
     import sys  # noqa: PLC0415 - as above
 
-    raise SystemExit(main(sys.argv[1:]))
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
