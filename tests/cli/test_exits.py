@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
 from pathlib import Path
 
@@ -197,10 +198,10 @@ def test_8_is_a_name_that_is_taken(run: Run, people: Path) -> None:
 
 def test_130_is_ctrl_c(run: Run, server: PinterestServer) -> None:
     """In the middle of a call; there is no traceback."""
-    import _thread
+    main_thread = threading.get_ident()
 
     def interrupt(_request: object) -> bool:
-        _thread.interrupt_main()
+        signal.pthread_kill(main_thread, signal.SIGINT)  # which wakes it, as a terminal's does
         return True
 
     server.emulator.fault("slow", seconds=30, when=interrupt)
