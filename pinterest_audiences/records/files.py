@@ -76,17 +76,27 @@ class _Raw(io.RawIOBase):
     """What `io.BufferedReader` needs around anything that has ``read``."""
 
     def __init__(self, file: Readable) -> None:
-        self._file = file
+        # What has come of a pipe, not all that is asked for: Ctrl-C between two reads within one
+        # call would be noticed no earlier than the writer writes more.
+        self._read = file.read1 if isinstance(file, io.BufferedReader) else file.read
+        self._begun = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: any buffer
-        data = self._file.read(len(buffer))
-        if not _is_bytes(data):
-            raise OSError("the file was opened for text; open it with 'rb'")
+        data = self._some(len(buffer))
+        if len(data) == 1 and not self._begun:  # gzip is recognised by two
+            data += self._some(1)
+        self._begun = True
         buffer[: len(data)] = data
         return len(data)
+
+    def _some(self, size: int) -> bytes:
+        data = self._read(size)
+        if not _is_bytes(data):
+            raise OSError("the file was opened for text; open it with 'rb'")
+        return data
 
 
 def byte_blocks(file: ByteFile) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from pinterest_audiences import (
     prepare,
     prepare_rows,
 )
+from pinterest_audiences.records.files import ByteFile
 
 EMAILS = ["ann@shop.de", "bob@shop.de", "cara@shop.de"]
 
@@ -124,9 +126,40 @@ def test_an_opened_file_is_read() -> None:
     assert read(io.BytesIO(gzip.compress("\n".join(EMAILS).encode())))[0] == EMAILS
 
 
+@pytest.mark.parametrize("pieces", [(1, 1), (1, 7), (40, 1)])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_pipe_is_read_as_it_comes(*, packed: bool, pieces: tuple[int, ...]) -> None:
+    """Whoever writes slowly is waited for; what gzip is recognised by may come byte by byte."""
+    data = table(",").encode()
+    data = gzip.compress(data) if packed else data
+
+    class Slow(io.RawIOBase):
+        sizes = iter(pieces)
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as typeshed's
+            nonlocal data
+            come = data[: min(next(self.sizes, len(data)), len(buffer))]
+            data = data[len(come) :]
+            buffer[: len(come)] = come
+            return len(come)
+
+    assert read(open_source(io.BufferedReader(Slow())))[0] == EMAILS
+
+
+def test_a_pipe_is_asked_once_for_what_has_come() -> None:
+    """Between two questions within one read Ctrl-C would not be heard."""
+    end, other = os.pipe()
+    with os.fdopen(end, "rb") as opened, os.fdopen(other, "wb", 0) as written:
+        written.write(b"ada")
+        with ByteFile("a pipe", opened).open() as file:  # which looks at the first bytes
+            assert file.read(3) == b"ada"
+
+
 def test_a_pipe_with_a_name_is_read(tmp_path: Path) -> None:
     """What can be read only once is opened only once."""
-    import os
     import threading
 
     path = tmp_path / "pipe"
