@@ -69,6 +69,12 @@ def test_the_workflow_is_yaml_and_its_commands_run(
     job = workflow["jobs"]["mirror"]
     assert workflow["concurrency"]  # GitHub runs no two of them at once
     assert set(job["env"]) >= {"PINTEREST_ACCESS_TOKEN", "PINTEREST_AUDIENCES_STATE"}
+    restored, saved = (each for each in job["steps"] if "cache" in each.get("uses", ""))
+    assert job["steps"][-1] is saved
+    assert saved["if"] == "always()"  # what a failed run has sent is not forgotten
+    assert restored["with"].items() >= saved["with"].items()
+    state = Path(job["env"]["PINTEREST_AUDIENCES_STATE"])
+    assert Path(saved["with"]["path"]) in state.parents
     monkeypatch.setenv("PINTEREST_API_URI", "emulator:")
     monkeypatch.setenv("PINTEREST_AUDIENCES_STATE", job["env"]["PINTEREST_AUDIENCES_STATE"])
     people.rename("customers.csv")
