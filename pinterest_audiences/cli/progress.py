@@ -88,7 +88,7 @@ class _Bar:
     def __call__(self, event: JobEvent) -> None:
         """Tell of what happened to a job."""
         if event.job_id not in self._tasks:
-            self._tasks[event.job_id] = self._progress.add_task("", total=None, note="", count="")
+            self._tasks[event.job_id] = self._add()
         self._progress.update(
             self._tasks[event.job_id],
             description="" if self._narrow else f"job {event.job_id}",
@@ -108,12 +108,20 @@ class _Bar:
         # A line of its own: beside a bar a sentence would leave no room for it.
         self._progress.console.print(text, markup=False, highlight=False)
         if self._waiting is None:
-            self._waiting = self._progress.add_task("waiting", total=None, note="", count="")
+            self._waiting = self._add("waiting")
 
     def close(self) -> None:
-        """Leave nothing on the screen of what is waited for no more."""
-        if self._waiting is not None:
+        """Leave the bars of jobs on the screen, and nothing of what is waited for no more."""
+        if not self._tasks:
+            self._progress.live.transient = True
+        elif self._waiting is not None:
             self._progress.remove_task(self._waiting)
+        if self._progress.live.is_started:
+            self._progress.stop()
+
+    def _add(self, description: str = "") -> TaskID:
+        self._progress.start()  # no earlier: rich before 14.3 ends with a line, bar or no bar
+        return self._progress.add_task(description, total=None, note="", count="")
 
 
 @contextmanager
@@ -141,14 +149,11 @@ def _bar(screen: Screen) -> Generator[Teller, None, None]:
     )
     before = screen.printer
     screen.printer = lambda text: console.print(text, markup=False, highlight=False)
+    bar = _Bar(progress, narrow=narrow)
     try:
-        with progress:
-            bar = _Bar(progress, narrow=narrow)
-            try:
-                yield bar
-            finally:
-                bar.close()
+        yield bar
     finally:
+        bar.close()
         screen.printer = before
 
 
