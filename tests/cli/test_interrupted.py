@@ -17,7 +17,10 @@ from cli.conftest import Run
 
 from pinterest_audiences.pytest_plugin import PinterestServer
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are a matter of Unix")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(os.name != "posix", reason="signals are a matter of Unix"),
+]
 
 PEOPLE = 100_000  # ten calls; the first four go at once
 UPLOAD = ("upload", "people.txt", "--name", "All")

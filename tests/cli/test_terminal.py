@@ -16,7 +16,10 @@ from support.terminal import Shown, before_terminal
 from pinterest_audiences.pytest_plugin import PinterestServer
 
 pytest.importorskip("rich", reason="the command line needs the extra [cli]")
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are a matter of Unix")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are a matter of Unix"),
+]
 
 COMMAND = [sys.executable, "-m", "pinterest_audiences"]
 MANY = 30_000  # three calls

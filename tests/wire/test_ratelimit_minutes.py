@@ -10,7 +10,10 @@ from support.clock import FakeClock
 from pinterest_audiences import AsyncClient, RateLimitError
 from pinterest_audiences.emulator import Emulator, RateLimits, RatePolicy
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.anyio,
+]
 
 TASKS = 16
 
