@@ -9,6 +9,7 @@ import gc
 import json
 import random
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ CHUNK = 2_048
 CHANGED = 100  # one record in so many
 MEGABYTE = 1024  # ru_maxrss counts kilobytes on Linux
 LATENCY = 0.2  # seconds a call
+ROUNDS = 5  # of an upload, where it takes seconds and not minutes
 SPEED = 5  # virtual seconds in a real one
 
 
@@ -224,15 +226,20 @@ def uploading(count: int, folder: Path) -> list[Row]:
         file.write("id,email,city\n")
         file.writelines(f"{n},person.{n * 7919}@shop-{n % 97}.de,Berlin\n" for n in range(count))
     with canned_server(answer_list) as url:
-        preparing = measured("--prepare", path)
-        sending = measured("--send", path, url)
-        whole = measured("--upload", path, url, folder / "upload.sqlite3")
+        rounds = [
+            (
+                measured("--prepare", path)["cpu"] + measured("--send", path, url)["cpu"],
+                measured("--upload", path, url, folder / f"upload-{turn}.sqlite3"),
+            )
+            for turn in range(ROUNDS if count <= 1_000_000 else 1)
+        ]
     path.unlink()
-    alone = preparing["cpu"] + sending["cpu"]
+    ratio = statistics.median(whole["cpu"] / alone for alone, whole in rounds)
+    peak = max(whole["peak"] for _, whole in rounds)
     floor = "preparing + sending, each alone"
     return [
-        Row(f"upload of {count:,} rows of CSV: CPU", floor, whole["cpu"] / alone, "x", 1.5),
-        Row(f"upload of {count:,} rows of CSV: memory", "-", whole["peak"], "MB", 100),
+        Row(f"upload of {count:,} rows of CSV: CPU", floor, ratio, "x", 1.5),
+        Row(f"upload of {count:,} rows of CSV: memory", "-", peak, "MB", 100),
     ]
 
 

@@ -19,6 +19,7 @@ _PATIENCE = 60.0  # seconds for another process to end its transaction
 _LOOK_AGAIN = 0.02  # seconds, where SQLite does not wait by itself
 _LOOKS = 500
 _FILE_NAME = "state.sqlite3"
+_PAGE = 8_192  # bytes: keys come some hundred thousand bytes at a time
 
 
 def state_path(given: str | os.PathLike[str] | None) -> Path:
@@ -116,6 +117,7 @@ class Database:
         with self._snapshot("BEGIN"):
             version = self._version()
         if version != VERSION:
+            sql.execute(f"PRAGMA page_size = {_PAGE}")  # of a new file
             self._use_log()
             with self._snapshot("BEGIN IMMEDIATE"):
                 self._migrate()

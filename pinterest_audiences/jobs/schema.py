@@ -1,7 +1,8 @@
 """The tables of the state file, and how an older file becomes a newer one.
 
 One row of ``list`` for each customer list; a job has batches; a batch that was acknowledged is a
-receipt. ``segment`` holds what was known of a list when its batches were last folded into it.
+receipt, and ``content`` has its keys. ``segment`` holds what was known of a list when its batches
+were last folded into it.
 """
 
 from __future__ import annotations
@@ -73,7 +74,41 @@ CREATE TABLE segment (
 CREATE INDEX segment_of_list ON segment (list_id, form, first);
 """
 
-MIGRATIONS = (_FIRST,)
+# Each receipt changes the row of its batch, and SQLite writes a changed row anew, keys and all:
+# so the keys are in a table of their own.
+_KEYS_APART = """
+DROP INDEX batch_of_job;
+DROP INDEX batch_of_list;
+ALTER TABLE batch RENAME TO batch_with_keys;
+CREATE TABLE batch (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    list_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,           -- halves of a batch share it
+    operation TEXT NOT NULL,        -- ADD | REMOVE
+    form TEXT NOT NULL,             -- sha256 | sha1 | md5 | row
+    count INTEGER NOT NULL,
+    low INTEGER NOT NULL,           -- its buckets
+    high INTEGER NOT NULL,
+    status TEXT NOT NULL,           -- planned | sending | acknowledged | dropped
+    sends INTEGER NOT NULL DEFAULT 0,
+    folded INTEGER NOT NULL DEFAULT 0,
+    acknowledged REAL
+);
+INSERT INTO batch SELECT id, job_id, list_id, seq, operation, form, count, low, high, status, sends,
+    folded, acknowledged FROM batch_with_keys;
+CREATE TABLE content (              -- of a batch, until it is folded
+    batch_id INTEGER PRIMARY KEY REFERENCES batch (id) ON DELETE CASCADE,
+    keys BLOB NOT NULL
+);
+INSERT INTO content SELECT id, keys FROM batch_with_keys WHERE NOT folded;
+DROP TABLE batch_with_keys;
+CREATE INDEX batch_of_job ON batch (job_id);
+CREATE INDEX batch_to_send ON batch (job_id, seq, id) WHERE status IN ('planned', 'sending');
+CREATE INDEX batch_of_list ON batch (list_id, folded, status);
+"""
+
+MIGRATIONS = (_FIRST, _KEYS_APART)
 """Each brings a file from the version before to the next."""
 
 VERSION = len(MIGRATIONS)

@@ -68,7 +68,7 @@ class Known:
 class _Run:
     """Something that holds keys of a few buckets: a segment's column, or a batch."""
 
-    table: Literal["segment", "batch"]
+    table: Literal["segment", "content"]
     row: int
     column: Literal["sure", "maybe", "keys"]
     effect: Effect
@@ -162,8 +162,13 @@ def fold(database: Database, list_key: int) -> None:
                     segment = _Segment(list_key, form, first=number + 1)
             sql.executemany("DELETE FROM segment WHERE id = ?", {(row,) for row in old})
         sql.execute(
-            "UPDATE batch SET folded = 1, keys = x'' WHERE list_id = ? AND NOT folded "
-            "AND (status IN ('acknowledged', 'dropped'))",
+            "DELETE FROM content WHERE batch_id IN (SELECT id FROM batch WHERE list_id = ? "
+            "AND NOT folded AND status IN ('acknowledged', 'dropped'))",
+            (list_key,),
+        )
+        sql.execute(
+            "UPDATE batch SET folded = 1 WHERE list_id = ? "
+            "AND NOT folded AND status IN ('acknowledged', 'dropped')",
             (list_key,),
         )
 
@@ -233,6 +238,6 @@ def _runs(sql: sqlite3.Connection, list_key: int, form: Form) -> list[_Run]:
         ("REMOVE", False): "removed?",
     }
     return _segments(sql, list_key, form) + [
-        _Run("batch", row, "keys", effects[operation, status == "acknowledged"], low, high)
+        _Run("content", row, "keys", effects[operation, status == "acknowledged"], low, high)
         for row, operation, status, low, high in rows
     ]

@@ -206,7 +206,8 @@ class State:
     def keys(self, batch: BatchRow) -> bytes:
         """Return the keys of a batch, joined."""
         with self.database.reading() as sql:
-            (blob,) = sql.execute("SELECT keys FROM batch WHERE id = ?", (batch.key,)).fetchone()
+            query = "SELECT keys FROM content WHERE batch_id = ?"
+            (blob,) = sql.execute(query, (batch.key,)).fetchone()
         return bytes(blob)
 
     def pending(self, job_key: int, count: int = 2) -> list[BatchRow]:
@@ -360,11 +361,12 @@ def _insert_batch(  # noqa: PLR0917 - the columns of a row
     sends: int = 0,
 ) -> None:
     buckets = [form.bucket(key) for key in (keys[0], keys[-1])]  # they come in order of buckets
-    sql.execute(
-        "INSERT INTO batch (job_id, list_id, seq, operation, form, count, low, high, status, "
-        "sends, keys) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'planned', ?, ?)",
-        (job_key, list_key, seq, operation, form.name, len(keys), *buckets, sends, form.join(keys)),
+    done = sql.execute(
+        "INSERT INTO batch (job_id, list_id, seq, operation, form, count, low, high, status, sends)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'planned', ?)",
+        (job_key, list_key, seq, operation, form.name, len(keys), *buckets, sends),
     )
+    sql.execute("INSERT INTO content VALUES (?, ?)", (done.lastrowid, form.join(keys)))
 
 
 def _mark_sending(sql: sqlite3.Connection, key: int) -> None:
