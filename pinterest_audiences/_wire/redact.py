@@ -41,7 +41,8 @@ def redact(text: str, *, token: str = "", body: tuple[bytes, ...] = ()) -> str:
         text = text.replace(token, "[token]")
     if body:
         values = (value if value.isalnum() else _one_line(value) for value in _values(body))
-        found = (value for value in values if value in text)
+        # Read as one line a value may be short, or nothing at all, which is in every text.
+        found = (value for value in values if len(value) >= _SHORTEST_VALUE and value in text)
         for value in sorted(set(found), key=len, reverse=True):
             text = text.replace(value, "[sent]")
     for shape, name in _SHAPES:

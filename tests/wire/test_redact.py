@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import attrs
 import pytest
 from hypothesis import given
@@ -164,6 +166,20 @@ def test_a_record_that_is_cut_in_the_middle_leaves_no_half(filler: int) -> None:
     text = "-" * filler + f" {envelope}" * 6
     assert "QWxh" not in redact(text, body=sent)
     assert "QWxh" not in redact(text, token=envelope)
+
+
+def test_the_message_about_a_full_batch_stays_readable() -> None:
+    """Its body is longer than any message; the records are taken out all the same."""
+    records = [f"record-{number:057}" for number in range(10_000)]
+    told = f"Customer list not found: {records[17]}"
+    assert redact(told, body=body(*records)) == "Customer list not found: [sent]"
+
+
+@pytest.mark.parametrize("value", ["\0\0\0\0", "x" * 10_001, "a\n\n\nb"])
+def test_a_value_of_which_no_line_is_left_spoils_no_word(value: str) -> None:
+    """Nothing is in every text."""
+    sent = (json.dumps({"name": value}).encode(),)
+    assert redact("Customer list not found: a b", body=sent) == "Customer list not found: a b"
 
 
 def test_a_list_of_records_leaves_nothing_of_any() -> None:
