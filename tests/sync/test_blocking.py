@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
 
@@ -202,6 +202,24 @@ def test_closing_ends_the_calls_of_other_threads() -> None:
     for _ in calls:
         assert transport.cancelled.acquire(timeout=0)
     assert transport.closed.is_set()
+
+
+def test_a_call_that_cancels_itself_comes_out_as_cancelled() -> None:
+    """As a transport may; the client is open, and stays usable."""
+
+    class Cancelling(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith("/1"):
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+                await asyncio.sleep(0)
+            return httpx.Response(200, json={"id": "2"})
+
+    with Client("token", transport=Cancelling()) as client:
+        with pytest.raises(CancelledError):
+            client.customer_lists_get(ACCOUNT, "1")
+        assert client.customer_lists_get(ACCOUNT, "2").id == "2"
 
 
 def test_many_threads_may_close_at_once() -> None:
