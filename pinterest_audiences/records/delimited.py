@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeAlias, cast
 
@@ -22,6 +23,7 @@ from pinterest_audiences.records.text import trim
 __all__ = ["DELIMITERS", "check_delimiter", "delimited_chunks", "guess_delimiter"]
 
 DELIMITERS = (",", ";", "\t", "|")
+_SEP = re.compile(r"sep=.?\r?\n", re.IGNORECASE)
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _RAGGED = Fault(RejectReason.RAGGED_ROW)
 _BAD_QUOTING = Fault(RejectReason.BAD_QUOTING)
@@ -95,6 +97,8 @@ def _header(texts: Iterator[LineText], source: str) -> tuple[str, Iterator[LineT
     if not isinstance(first, str):
         raise SourceError("the header is too long", source=source)
     lines = list(io.StringIO(first, newline="\n"))
+    if len(lines) > 1 and _SEP.fullmatch(lines[0]):
+        del lines[0]  # a word to Excel, which the header says by itself
     used = 1
     while '"' in lines[0] and lines[0].count('"') % 2 and used < len(lines):
         lines[0] += lines[used]  # a name with a line end in it

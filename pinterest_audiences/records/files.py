@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol, TypeAlias, cast, runtime_checkable
 
 from attrs import frozen
 
-from pinterest_audiences.errors import SourceError
+from pinterest_audiences.errors import ConfigurationError, SourceError
 
 __all__ = ["ByteFile", "Readable", "check_path", "failure"]
 
@@ -119,8 +119,11 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     """Return a path that can be read.
 
     Raises:
+        ConfigurationError: The path is empty, as that of a variable that is not set.
         SourceError: There is nothing, or a directory.
     """
+    if not os.fspath(path):
+        raise ConfigurationError("source: the path is empty")
     found = Path(path)
     if found.is_dir():
         raise SourceError("is a directory; a file is needed", source=str(found))

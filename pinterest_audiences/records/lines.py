@@ -29,6 +29,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_NO_TEXT = (
+    (b"PK\x03\x04", "is an Excel workbook or another zip file; save it as CSV, or unpack it"),
+    (b"\xd0\xcf\x11\xe0", "is an Excel workbook; save it as CSV"),
+)
 _BYTES_OF_NOTHING = 8  # so many NULs to one other byte in eight: UTF-16 without its mark
 
 
@@ -122,6 +126,9 @@ def _texts(file: ByteFile, encoding: str | None) -> Iterator[str]:
 
 
 def _recognise(first: bytes, name: str) -> tuple[str, int]:
+    for mark, what in _NO_TEXT:
+        if first.startswith(mark):
+            raise SourceError(what, source=name)
     if first.startswith(_UTF32):
         raise SourceError("UTF-32 is not recognised; name it with encoding='utf-32'", source=name)
     for mark, encoding in _MARKS:

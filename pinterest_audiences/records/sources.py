@@ -220,7 +220,7 @@ def _text_chunks(
     texts = line_texts(file, options.encoding)
     if form is None:
         first = next(texts, "")
-        form = _guess(first)
+        form = _guess(first, file.name)
         texts = _chain(first, texts)
     if form == "lines":
         if not choice.single:
@@ -232,9 +232,13 @@ def _text_chunks(
     return delimited.delimited_chunks(texts, choice, delimiter, file.name)
 
 
-def _guess(first: LineText) -> FileFormat:
+def _guess(first: LineText, source: str) -> FileFormat:
     """Tell the format of a file by its first line, where its name does not."""
     line = first.partition("\n")[0].strip("\ufeff \r") if isinstance(first, str) else ""
+    if line == "[" or line.startswith("[{"):
+        raise SourceError(
+            "is a JSON array; JSON is read with one object a line (NDJSON)", source=source
+        )
     if line.startswith("{"):
         return "ndjson"
     if is_a_name(line) or any(delimiter in line for delimiter in delimited.DELIMITERS):

@@ -7,6 +7,7 @@ import decimal
 import gzip
 import io
 import random
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,6 +136,31 @@ def test_a_character_cut_short_is_an_error(tmp_path: Path, data: bytes, offset: 
     path = tmp_path / "a.txt"
     path.write_bytes(data)
     assert fails(path, "this byte is not").offset == offset
+
+
+@pytest.mark.parametrize("name", ["export.xlsx", "export.csv", "export"])
+def test_a_workbook_is_told_as_one(tmp_path: Path, name: str) -> None:
+    """Whatever it is called."""
+    path = tmp_path / name
+    with zipfile.ZipFile(path, "w") as workbook:
+        workbook.writestr("xl/worksheets/sheet1.xml", EMAIL)
+    fails(path, "Excel workbook or another zip file; save it as CSV")
+    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504))
+    fails(path, "is an Excel workbook; save it as CSV")
+
+
+@pytest.mark.parametrize("text", ['[{"email": "ann@shop.de"}]', '[\n{"email": "ann@shop.de"}\n]\n'])
+def test_a_json_array_says_what_is_read(tmp_path: Path, text: str) -> None:
+    """One object a line is; the array would have to be held in memory."""
+    path = tmp_path / "export.json"
+    path.write_text(text)
+    fails(path, "JSON array; JSON is read with one object a line")
+
+
+def test_an_empty_path_is_an_unset_variable_and_no_directory() -> None:
+    """It would be the present directory."""
+    with pytest.raises(ConfigurationError, match="source: the path is empty"):
+        open_source("")
 
 
 def test_utf_16_without_its_mark_is_named(tmp_path: Path) -> None:

@@ -248,6 +248,16 @@ def test_quotes_inside_a_field_are_letters(tmp_path: Path) -> None:
     assert read(path)[0] == EMAILS[:2]
 
 
+@pytest.mark.parametrize("mark", ["sep=;\r\n", "SEP=;\n", "\ufeffsep=;\n"])
+def test_a_word_to_excel_is_no_header(tmp_path: Path, mark: str) -> None:
+    """Excel takes the delimiter from a first line of that kind; rows are counted without it."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"{mark}City;E-Mail\nKiel;ann@shop.de\nBonn;\n", encoding="utf-8")
+    records, report = read(path)
+    assert (records, report.columns) == (["ann@shop.de"], ("E-Mail",))
+    assert report.first_rows == {RejectReason.EMPTY: (2,)}
+
+
 def test_rows_over_block_borders_are_read_whole(tmp_path: Path) -> None:
     """Where a block of the file ends makes no difference, in no format."""
     emails = [f"person{n:06}@shop.de" for n in range(30_000)]
