@@ -16,7 +16,7 @@ from pinterest_audiences.jobs.creation import Target, find_target
 from pinterest_audiences.jobs.desk import Desk, in_thread
 from pinterest_audiences.jobs.errors import GuardError, PlanError
 from pinterest_audiences.jobs.figures import list_status
-from pinterest_audiences.jobs.mirror import Choices, check_content, check_source, make_plan
+from pinterest_audiences.jobs.mirror import Choices, adopts, check_source, make_plan
 from pinterest_audiences.jobs.plan import Plan
 from pinterest_audiences.jobs.planning import Counts, plan_all, plan_difference
 from pinterest_audiences.jobs.snapshot import fold
@@ -284,7 +284,7 @@ async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
 async def _planned(task: _Task, wanted: Wanted, source: SourceKeys, choices: Choices) -> Plan:
     row = await task.row()
     check_source(row, source)
-    await in_thread(check_content, task.state, row, choices)
+    adopted = adopts(row, choices)
     # A list that is being created has to be found first: what was sent may be on it.
     row = await task.finish_earlier(needless=_NEEDLESS if row.customer_list_id else ())
     await in_thread(fold, task.state.database, row.key)
@@ -300,7 +300,12 @@ async def _planned(task: _Task, wanted: Wanted, source: SourceKeys, choices: Cho
         findings=task.findings,
     )
     task.findings = list(plan.findings)
-    decided = {**task.decided(row, wanted, source), "blocked": plan.blocked}
+    # Not adopted before it is applied: planning must not open the guard for a later mirror.
+    decided = {
+        **task.decided(row, wanted, source),
+        "adopts": adopted,
+        "blocked": plan.blocked,
+    }
     await in_thread(task.state.finish_draft, job_key, "planned", decided)
     return plan
 
@@ -314,7 +319,7 @@ async def _applied(task: _Task, job_key: int, *, allow_removals: bool) -> JobRep
         raise GuardError(f"{row}: {blocked}", guard="removals")
     # Not before now: a plan that is never applied must not cost an unfinished upload.
     await in_thread(task.state.supersede, row.key, _NEEDLESS)
-    await in_thread(task.state.start, job_key)
+    await in_thread(task.state.start, job)
     return await task.deliver(job_key)
 
 
