@@ -185,6 +185,11 @@ class State:
                     "AND status IN ('planned', 'sending')",
                     (key,),
                 )
+                sql.execute(  # nobody at Pinterest has them: they must not stay here either
+                    "DELETE FROM content WHERE batch_id IN (SELECT id FROM batch "
+                    "WHERE job_id = ? AND status = 'dropped' AND sends = 0)",
+                    (key,),
+                )
                 sql.execute("UPDATE job SET status = 'superseded' WHERE id = ?", (key,))
             sql.execute("UPDATE list SET version = version + ? WHERE id = ?", (len(keys), list_key))
 
