@@ -17,7 +17,7 @@ from pinterest_audiences.jobs.desk import Desk, in_thread
 from pinterest_audiences.jobs.errors import GuardError, PlanError
 from pinterest_audiences.jobs.figures import list_status
 from pinterest_audiences.jobs.mirror import Choices, adopts, check_source, make_plan
-from pinterest_audiences.jobs.plan import Plan
+from pinterest_audiences.jobs.plan import Plan, contents, is_of
 from pinterest_audiences.jobs.planning import Counts, plan_all, plan_difference
 from pinterest_audiences.jobs.snapshot import fold
 
@@ -156,7 +156,7 @@ async def apply(work: Work, plan: Plan, *, allow_removals: bool) -> JobReport:
     """Apply a plan that was made before.
 
     Raises:
-        PlanError: It is not in the state file any more, or outdated.
+        PlanError: It is not in the state file any more, of another state file, or outdated.
     """
     async with work.desk.state(work.state_path) as state:
         job = await in_thread(state.job, plan.job_id)
@@ -166,6 +166,12 @@ async def apply(work: Work, plan: Plan, *, allow_removals: bool) -> JobReport:
             raise PlanError(
                 f"plan {plan.job_id} is not in the state file: a newer plan or job took its place;"
                 " plan again"
+            )
+        # Jobs are numbered from 1 in each state file.
+        if job is None or not is_of(plan, job.plan.get("told")):
+            raise PlanError(
+                f"plan {plan.job_id} is of another state file, where it was made; in "
+                f"{state.path} that number is something else; name that file, or plan again"
             )
         with state.locked(row):
             task = _Task(work, state, row.key)
@@ -305,6 +311,7 @@ async def _planned(task: _Task, wanted: Wanted, source: SourceKeys, choices: Cho
         **task.decided(row, wanted, source),
         "adopts": adopted,
         "blocked": plan.blocked,
+        "told": contents(plan),
     }
     await in_thread(task.state.finish_draft, job_key, "planned", decided)
     return plan
