@@ -75,12 +75,25 @@ class Database:
         Raises:
             StateError: The file cannot be read or written.
         """
-        with self._told(), self._snapshot("BEGIN IMMEDIATE"):
+        with self._told(), self._within("BEGIN IMMEDIATE"):
+            yield self._sql
+
+    @contextmanager
+    def snapshot(self) -> Generator[sqlite3.Connection, None, None]:
+        """Read the file as it is at this moment, whatever others write meanwhile.
+
+        For who does not hold the lock of what it reads. Until it ends, this connection cannot
+        write.
+
+        Raises:
+            StateError: The file cannot be read.
+        """
+        with self._told(), self._within("BEGIN"):
             yield self._sql
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection, None, None]:
-        """Read.
+        """Read, step by step; between two steps something may be written, here too.
 
         Raises:
             StateError: The file cannot be read.
@@ -114,12 +127,12 @@ class Database:
         sql = self._sql
         sql.execute("PRAGMA foreign_keys = ON")
         sql.execute("PRAGMA secure_delete = ON")  # a forgotten person leaves no digest behind
-        with self._snapshot("BEGIN"):
+        with self._within("BEGIN"):
             version = self._version()
         if version != VERSION:
             sql.execute(f"PRAGMA page_size = {_PAGE}")  # of a new file
             self._use_log()
-            with self._snapshot("BEGIN IMMEDIATE"):
+            with self._within("BEGIN IMMEDIATE"):
                 self._migrate()
         # A batch that may have been sent must be known to be, after a power cut too.
         sql.execute("PRAGMA synchronous = FULL")
@@ -144,7 +157,7 @@ class Database:
                 return
 
     @contextmanager
-    def _snapshot(self, begin: str) -> Generator[None, None, None]:
+    def _within(self, begin: str) -> Generator[None, None, None]:
         self._sql.execute(begin)
         try:
             yield
