@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pinterest_audiences.errors import ConfigurationError
 from pinterest_audiences.jobs.errors import StateError, disk_error
 from pinterest_audiences.jobs.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
@@ -26,11 +27,24 @@ def state_path(given: str | os.PathLike[str] | None) -> Path:
     """Choose the state file: the argument, ``PINTEREST_AUDIENCES_STATE``, or the user's own.
 
     The last is ``$XDG_STATE_HOME/pinterest-audiences`` (``~/.local/state`` without it; on Windows
-    ``%LOCALAPPDATA%``).
+    ``%LOCALAPPDATA%``). A ``~`` is expanded in the variable, not in the argument.
+
+    Raises:
+        ConfigurationError: The home directory is needed, and not known.
     """
-    chosen = given or os.environ.get("PINTEREST_AUDIENCES_STATE")
-    if chosen:
-        return Path(chosen)
+    if given:
+        return Path(given)
+    try:
+        chosen = os.environ.get("PINTEREST_AUDIENCES_STATE")
+        return Path(chosen).expanduser() if chosen else _users_own()
+    except RuntimeError:  # a user without HOME whom the system does not know, or ~somebody
+        raise ConfigurationError(
+            "no home directory for the state file: set HOME, XDG_STATE_HOME, or "
+            "PINTEREST_AUDIENCES_STATE to its full path"
+        ) from None
+
+
+def _users_own() -> Path:
     if sys.platform == "win32":
         home = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
     else:
