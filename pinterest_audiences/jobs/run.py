@@ -216,8 +216,15 @@ async def status(
         if customer_list_id is not None:
             rows = [row for row in rows if row.customer_list_id == str(customer_list_id)]
         told = [await in_thread(list_status, state, row) for row in rows]
-    # A name that was looked up, and for which nothing was planned yet, is no list.
-    return [each for each in told if each.customer_list_id is not None or each.jobs]
+    # A name that was looked up or planned for, and of which nothing was sent, is no list.
+    return [each for each in told if each.customer_list_id is not None or _is_begun(each)]
+
+
+def _is_begun(told: ListStatus) -> bool:
+    """Tell whether a list without an id is being created, or may have been."""
+    return any(
+        job.status == "running" or (job.status == "done" and job.batches) for job in told.jobs
+    )
 
 
 @define

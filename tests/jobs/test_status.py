@@ -109,6 +109,29 @@ async def test_a_status_that_fails_ends_its_snapshot(rig: Rig) -> None:
         assert list_status(state, row).records == 5
 
 
+async def test_a_name_for_which_nothing_was_sent_is_no_list(rig: Rig) -> None:
+    """A typo in a plan that was never applied, or an upload of nothing."""
+    plan = await rig.client.plan_mirror(ACCOUNT, people(0, 5), name="Typo", state=rig.state)
+    report = await rig.client.upload(ACCOUNT, [], name="Nothing", state=rig.state)
+    assert (report.status, report.customer_list_id) == ("done", None)
+    assert await rig.client.status(ACCOUNT, state=rig.state) == []
+    await rig.client.apply(plan, state=rig.state)
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert (found.name, found.records) == ("Typo", 5)
+
+
+async def test_a_list_whose_creation_is_pending_is_told(rig: Rig) -> None:
+    """It has no id yet, and a job to be resumed."""
+    rig.emulator.fault("status", status=403, operation="customer_lists_create", times=1)
+    with pytest.raises(JobInterruptedError):
+        await rig.client.upload(ACCOUNT, people(0, 5), name=NAME, state=rig.state)
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert (found.customer_list_id, found.name, found.settled) == (None, NAME, False)
+    await rig.client.resume(ACCOUNT, state=rig.state)
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert (found.customer_list_id, found.settled) == ((await rig.lists())[0], True)
+
+
 async def test_the_status_of_one_list_or_one_account(rig: Rig) -> None:
     """Others are left out."""
     one = await rig.client.upload(ACCOUNT, people(0, 5), name="One", state=rig.state)
