@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pinterest_audiences.errors import ConfigurationError
 from pinterest_audiences.jobs.errors import StateError, disk_error
 from pinterest_audiences.jobs.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
@@ -26,11 +27,24 @@ def state_path(given: str | os.PathLike[str] | None) -> Path:
     """Choose the state file: the argument, ``PINTEREST_AUDIENCES_STATE``, or the user's own.
 
     The last is ``$XDG_STATE_HOME/pinterest-audiences`` (``~/.local/state`` without it; on Windows
-    ``%LOCALAPPDATA%``).
+    ``%LOCALAPPDATA%``). A ``~`` is expanded in the variable, not in the argument.
+
+    Raises:
+        ConfigurationError: The home directory is needed, and not known.
     """
-    chosen = given or os.environ.get("PINTEREST_AUDIENCES_STATE")
-    if chosen:
-        return Path(chosen)
+    if given:
+        return Path(given)
+    try:
+        chosen = os.environ.get("PINTEREST_AUDIENCES_STATE")
+        return Path(chosen).expanduser() if chosen else _users_own()
+    except RuntimeError:  # a user without HOME whom the system does not know, or ~somebody
+        raise ConfigurationError(
+            "no home directory for the state file: set HOME, XDG_STATE_HOME, or "
+            "PINTEREST_AUDIENCES_STATE to its full path"
+        ) from None
+
+
+def _users_own() -> Path:
     if sys.platform == "win32":
         home = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
     else:
@@ -75,12 +89,25 @@ class Database:
         Raises:
             StateError: The file cannot be read or written.
         """
-        with self._told(), self._snapshot("BEGIN IMMEDIATE"):
+        with self._told(), self._within("BEGIN IMMEDIATE"):
+            yield self._sql
+
+    @contextmanager
+    def snapshot(self) -> Generator[sqlite3.Connection, None, None]:
+        """Read the file as it is at this moment, whatever others write meanwhile.
+
+        For who does not hold the lock of what it reads. Until it ends, this connection cannot
+        write.
+
+        Raises:
+            StateError: The file cannot be read.
+        """
+        with self._told(), self._within("BEGIN"):
             yield self._sql
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection, None, None]:
-        """Read.
+        """Read, step by step; between two steps something may be written, here too.
 
         Raises:
             StateError: The file cannot be read.
@@ -114,12 +141,12 @@ class Database:
         sql = self._sql
         sql.execute("PRAGMA foreign_keys = ON")
         sql.execute("PRAGMA secure_delete = ON")  # a forgotten person leaves no digest behind
-        with self._snapshot("BEGIN"):
+        with self._within("BEGIN"):
             version = self._version()
         if version != VERSION:
             sql.execute(f"PRAGMA page_size = {_PAGE}")  # of a new file
             self._use_log()
-            with self._snapshot("BEGIN IMMEDIATE"):
+            with self._within("BEGIN IMMEDIATE"):
                 self._migrate()
         # A batch that may have been sent must be known to be, after a power cut too.
         sql.execute("PRAGMA synchronous = FULL")
@@ -144,7 +171,7 @@ class Database:
                 return
 
     @contextmanager
-    def _snapshot(self, begin: str) -> Generator[None, None, None]:
+    def _within(self, begin: str) -> Generator[None, None, None]:
         self._sql.execute(begin)
         try:
             yield

@@ -73,8 +73,10 @@ def report(state: State, job_key: int) -> JobReport:
 
 def list_status(state: State, row: ListRow) -> ListStatus:
     """Return what is known of a list; counts what has not been folded yet key by key."""
-    jobs = tuple(report(state, job.key) for job in state.jobs(row.key))
-    with state.database.reading() as sql:
+    # Its lock is not held: somebody may be sending, or folding away what is being read.
+    with state.database.snapshot() as sql:
+        row = state.list_row(row.key)
+        jobs = tuple(report(state, job.key) for job in state.jobs(row.key))
         if unfolded(sql, row.key):
             sure = doubtful = 0
             for form in known_forms(sql, row.key):

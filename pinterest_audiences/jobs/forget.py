@@ -156,9 +156,9 @@ async def _forget_in(work: Work, state: State, row: ListRow, people: People) -> 
             await work.finish(state, job)  # what it adds has to be removed after it
         row = await in_thread(state.list_row, row.key)
         await in_thread(state.drop_plans, row)  # an old plan must not bring anybody back
+        await in_thread(fold, state.database, row.key)
         if row.customer_list_id is None:
             return _told(row)
-        await in_thread(fold, state.database, row.key)
         keys = await in_thread(_keys_on, state, row, people.digests)
         if not keys:
             return _told(row)

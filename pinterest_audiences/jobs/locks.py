@@ -6,16 +6,19 @@ process. The file tells who holds it; what it tells after a crash is who died.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pinterest_audiences.jobs.errors import ListBusyError, disk_error
+from pinterest_audiences.jobs.errors import ListBusyError, StateError, disk_error
 
 __all__ = ["list_lock"]
 
+# What the operating systems say of a lock that somebody else holds; Windows says EACCES.
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 if sys.platform == "win32":
     import msvcrt
@@ -55,7 +58,7 @@ def list_lock(state: Path, list_key: int, told: str) -> Generator[int | None, No
 
     Raises:
         ListBusyError: Somebody else holds it.
-        StateError: The lock file cannot be made.
+        StateError: The lock file cannot be made, or not be locked.
     """
     state = state.resolve()  # one file has one lock, by whatever name it goes
     path = state.with_name(f"{state.name}-{list_key}.lock")
@@ -66,7 +69,9 @@ def list_lock(state: Path, list_key: int, told: str) -> Generator[int | None, No
     try:
         try:
             _take(descriptor)
-        except OSError:
+        except OSError as error:
+            if error.errno not in _HELD:
+                raise _unlockable(error, path) from error
             holder = _holder(descriptor)
             who = "another task of this process" if holder == os.getpid() else "another process"
             raise ListBusyError(
@@ -86,6 +91,15 @@ def list_lock(state: Path, list_key: int, told: str) -> Generator[int | None, No
             _give_back(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unlockable(error: OSError, path: Path) -> StateError:
+    what = error.strerror or type(error).__name__
+    return StateError(
+        f"cannot be locked ({what}); put the state file on a local disk, not on a network file "
+        "system",
+        path=str(path),
+    )
 
 
 def _holder(descriptor: int) -> int | None:

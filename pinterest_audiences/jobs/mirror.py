@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from pinterest_audiences.jobs.planning import Counts
     from pinterest_audiences.jobs.rows import ListRow
     from pinterest_audiences.jobs.source import SourceKeys
-    from pinterest_audiences.jobs.state import State
 
-__all__ = ["Choices", "check_content", "check_source", "make_plan"]
+__all__ = ["Choices", "adopts", "check_source", "make_plan"]
 
 
 @frozen
@@ -61,21 +60,21 @@ def check_source(row: ListRow, source: SourceKeys) -> None:
         )
 
 
-def check_content(state: State, row: ListRow, choices: Choices) -> None:
-    """Refuse a list whose content no job wrote, unless it is adopted as empty.
+def adopts(row: ListRow, choices: Choices) -> bool:
+    """Tell whether a mirror adopts a list as empty; one whose content no job wrote has to be.
 
     Raises:
-        GuardError: It is such a list.
+        GuardError: It is such a list, and is not to be adopted.
     """
     if row.origin != "foreign":
-        return
+        return False
     if not choices.adopt:
         raise GuardError(
             f"{row}: was not created by a job, so what is on it is not known and would stay; say "
             "adopt=True to take it for empty, or mirror into a new list by its name",
             guard="unknown_content",
         )
-    state.adopt(row)
+    return True
 
 
 def make_plan(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pinterest_audiences.models import JSON
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "contents", "is_of"]
 
 
 @frozen(kw_only=True)
@@ -110,3 +110,21 @@ class Plan:
             f"{self.calls:,} calls, {minutes}{pace}."
         )
         return "\n".join(lines)
+
+
+def contents(plan: Plan) -> dict[str, JSON]:
+    """Return what the state file keeps of a plan, to know it by when it comes back.
+
+    All but ``blocked``: whether a plan needs a yes is decided by the state file alone.
+    """
+    told = cast("dict[str, JSON]", json.loads(json.dumps(asdict(plan))))
+    del told["blocked"]
+    return told
+
+
+def is_of(plan: Plan, kept: JSON) -> bool:
+    """Tell whether a plan is the one of which this was kept; what came later is not compared."""
+    if not isinstance(kept, dict):
+        return False
+    told = contents(plan)
+    return all(told.get(name) == value for name, value in kept.items())

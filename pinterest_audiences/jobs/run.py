@@ -16,8 +16,8 @@ from pinterest_audiences.jobs.creation import Target, find_target
 from pinterest_audiences.jobs.desk import Desk, in_thread
 from pinterest_audiences.jobs.errors import GuardError, PlanError
 from pinterest_audiences.jobs.figures import list_status
-from pinterest_audiences.jobs.mirror import Choices, check_content, check_source, make_plan
-from pinterest_audiences.jobs.plan import Plan
+from pinterest_audiences.jobs.mirror import Choices, adopts, check_source, make_plan
+from pinterest_audiences.jobs.plan import Plan, contents, is_of
 from pinterest_audiences.jobs.planning import Counts, plan_all, plan_difference
 from pinterest_audiences.jobs.snapshot import fold
 
@@ -156,7 +156,7 @@ async def apply(work: Work, plan: Plan, *, allow_removals: bool) -> JobReport:
     """Apply a plan that was made before.
 
     Raises:
-        PlanError: It is not in the state file any more, or outdated.
+        PlanError: It is not in the state file any more, of another state file, or outdated.
     """
     async with work.desk.state(work.state_path) as state:
         job = await in_thread(state.job, plan.job_id)
@@ -166,6 +166,12 @@ async def apply(work: Work, plan: Plan, *, allow_removals: bool) -> JobReport:
             raise PlanError(
                 f"plan {plan.job_id} is not in the state file: a newer plan or job took its place;"
                 " plan again"
+            )
+        # Jobs are numbered from 1 in each state file.
+        if job is None or not is_of(plan, job.plan.get("told")):
+            raise PlanError(
+                f"plan {plan.job_id} is of another state file, where it was made; in "
+                f"{state.path} that number is something else; name that file, or plan again"
             )
         with state.locked(row):
             task = _Task(work, state, row.key)
@@ -210,8 +216,15 @@ async def status(
         if customer_list_id is not None:
             rows = [row for row in rows if row.customer_list_id == str(customer_list_id)]
         told = [await in_thread(list_status, state, row) for row in rows]
-    # A name that was looked up, and for which nothing was planned yet, is no list.
-    return [each for each in told if each.customer_list_id is not None or each.jobs]
+    # A name that was looked up or planned for, and of which nothing was sent, is no list.
+    return [each for each in told if each.customer_list_id is not None or _is_begun(each)]
+
+
+def _is_begun(told: ListStatus) -> bool:
+    """Tell whether a list without an id is being created, or may have been."""
+    return any(
+        job.status == "running" or (job.status == "done" and job.batches) for job in told.jobs
+    )
 
 
 @define
@@ -284,7 +297,7 @@ async def _locked(work: Work, wanted: Wanted) -> AsyncGenerator[_Task, None]:
 async def _planned(task: _Task, wanted: Wanted, source: SourceKeys, choices: Choices) -> Plan:
     row = await task.row()
     check_source(row, source)
-    await in_thread(check_content, task.state, row, choices)
+    adopted = adopts(row, choices)
     # A list that is being created has to be found first: what was sent may be on it.
     row = await task.finish_earlier(needless=_NEEDLESS if row.customer_list_id else ())
     await in_thread(fold, task.state.database, row.key)
@@ -300,7 +313,13 @@ async def _planned(task: _Task, wanted: Wanted, source: SourceKeys, choices: Cho
         findings=task.findings,
     )
     task.findings = list(plan.findings)
-    decided = {**task.decided(row, wanted, source), "blocked": plan.blocked}
+    # Not adopted before it is applied: planning must not open the guard for a later mirror.
+    decided = {
+        **task.decided(row, wanted, source),
+        "adopts": adopted,
+        "blocked": plan.blocked,
+        "told": contents(plan),
+    }
     await in_thread(task.state.finish_draft, job_key, "planned", decided)
     return plan
 
@@ -314,7 +333,7 @@ async def _applied(task: _Task, job_key: int, *, allow_removals: bool) -> JobRep
         raise GuardError(f"{row}: {blocked}", guard="removals")
     # Not before now: a plan that is never applied must not cost an unfinished upload.
     await in_thread(task.state.supersede, row.key, _NEEDLESS)
-    await in_thread(task.state.start, job_key)
+    await in_thread(task.state.start, job)
     return await task.deliver(job_key)
 
 

@@ -150,18 +150,9 @@ def fold(database: Database, list_key: int) -> None:
         StateError: The state cannot be written.
     """
     with database.transaction() as sql:
-        if not unfolded(sql, list_key):
-            return
-        for form in known_forms(sql, list_key):
-            old = [run.row for run in _segments(sql, list_key, form)]
-            segment = _Segment(list_key, form)
-            for number, known in enumerate(known_buckets(sql, list_key, form)):
-                segment.add(number, known)
-                if segment.size >= _SEGMENT_BYTES or number == BUCKETS - 1:
-                    segment.write(sql)
-                    segment = _Segment(list_key, form, first=number + 1)
-            sql.executemany("DELETE FROM segment WHERE id = ?", {(row,) for row in old})
-        sql.execute(
+        if unfolded(sql, list_key):
+            _write_segments(sql, list_key)
+        sql.execute(  # dropped before they were sent as well, which are in no segment
             "DELETE FROM content WHERE batch_id IN (SELECT id FROM batch WHERE list_id = ? "
             "AND NOT folded AND status IN ('acknowledged', 'dropped'))",
             (list_key,),
@@ -171,6 +162,18 @@ def fold(database: Database, list_key: int) -> None:
             "AND NOT folded AND status IN ('acknowledged', 'dropped')",
             (list_key,),
         )
+
+
+def _write_segments(sql: sqlite3.Connection, list_key: int) -> None:
+    for form in known_forms(sql, list_key):
+        old = [run.row for run in _segments(sql, list_key, form)]
+        segment = _Segment(list_key, form)
+        for number, known in enumerate(known_buckets(sql, list_key, form)):
+            segment.add(number, known)
+            if segment.size >= _SEGMENT_BYTES or number == BUCKETS - 1:
+                segment.write(sql)
+                segment = _Segment(list_key, form, first=number + 1)
+        sql.executemany("DELETE FROM segment WHERE id = ?", {(row,) for row in old})
 
 
 class _Segment:

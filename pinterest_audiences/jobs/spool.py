@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from threading import Lock
 from typing import IO
 
 from pinterest_audiences.jobs.errors import StateError
@@ -36,6 +37,7 @@ class Spool:
         self._fresh: list[list[bytes]] = [[] for _ in range(BUCKETS)]
         self._puts = [bucket.append for bucket in self._fresh]
         self._waiting = 0
+        self._seeking = Lock()
 
     def add(self, keys: Sequence[bytes]) -> None:
         """Take keys.
@@ -64,10 +66,8 @@ class Spool:
         """
         found = set(self._fresh[bucket])
         if self._parts[bucket] and self._file is not None:
-            # A descriptor of its own place: no seeking, and so no lock among threads.
-            descriptor = self._file.fileno()
             try:
-                pieces = [os.pread(descriptor, size, at) for at, size in self._parts[bucket]]
+                pieces = self._read(self._file, self._parts[bucket])
             except OSError as error:
                 raise _failed(self._directory, error) from error
             found.update(self.form.split(b"".join(pieces)))
@@ -81,13 +81,28 @@ class Spool:
         for bucket in self._fresh:
             bucket.clear()
 
+    def _read(self, file: IO[bytes], parts: Sequence[tuple[int, int]]) -> list[bytes]:
+        if hasattr(os, "pread"):  # reads at a place of its own, so that threads need no lock
+            descriptor = file.fileno()
+            return [os.pread(descriptor, size, at) for at, size in parts]
+        pieces: list[bytes] = []
+        with self._seeking:  # Windows has no such call, and a file has only one place
+            for at, size in parts:
+                file.seek(at)
+                pieces.append(file.read(size))
+        return pieces
+
     def _flush(self) -> None:
+        with self._seeking:
+            self._write()
+
+    def _write(self) -> None:
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed with the spool
                     dir=self._directory, buffering=1 << 20
                 )
-            at = self._file.tell()
+            at = self._file.seek(0, os.SEEK_END)  # it may have been read
             for bucket, parts in zip(self._fresh, self._parts, strict=True):
                 if bucket:
                     data = self.form.join(bucket)

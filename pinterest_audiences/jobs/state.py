@@ -105,11 +105,6 @@ class State:
                 sql.execute("UPDATE list SET name = ? WHERE id = ?", (name, row[0]))
             return ListRow(*row)
 
-    def adopt(self, row: ListRow) -> None:
-        """Take a list of unknown content for empty."""
-        with self.database.transaction() as sql:
-            sql.execute("UPDATE list SET origin = 'adopted' WHERE id = ?", (row.key,))
-
     def begin_draft(self, row: ListRow, kind: str, now: float) -> int:
         """Begin a plan; drafts and plans of the list that were never applied make room for it."""
         with self.database.transaction() as sql:
@@ -168,10 +163,12 @@ class State:
             ).fetchall()
         return [_job(row) for row in rows]
 
-    def start(self, job_key: int) -> None:
-        """Say that a plan is being applied."""
+    def start(self, job: JobRow) -> None:
+        """Say that a plan is being applied; a list that it adopts is taken for empty from now."""
         with self.database.transaction() as sql:
-            sql.execute("UPDATE job SET status = 'running' WHERE id = ?", (job_key,))
+            sql.execute("UPDATE job SET status = 'running' WHERE id = ?", (job.key,))
+            if job.plan.get("adopts"):
+                sql.execute("UPDATE list SET origin = 'adopted' WHERE id = ?", (job.list_key,))
 
     def supersede(self, list_key: int, kinds: Sequence[str]) -> None:
         """Give up the unfinished jobs of these kinds; what may have been sent stays in doubt."""
@@ -186,6 +183,11 @@ class State:
                 sql.execute(
                     "UPDATE batch SET status = 'dropped' WHERE job_id = ? "
                     "AND status IN ('planned', 'sending')",
+                    (key,),
+                )
+                sql.execute(  # nobody at Pinterest has them: they must not stay here either
+                    "DELETE FROM content WHERE batch_id IN (SELECT id FROM batch "
+                    "WHERE job_id = ? AND status = 'dropped' AND sends = 0)",
                     (key,),
                 )
                 sql.execute("UPDATE job SET status = 'superseded' WHERE id = ?", (key,))

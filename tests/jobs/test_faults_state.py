@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from support.jobs import ACCOUNT, NAME, Rig, Wire, adds_up, digests, people
+from support.jobs import ACCOUNT, NAME, Rig, Wire, adds_up, ask, digests, people
 
-from pinterest_audiences import StateError
+from pinterest_audiences import ListBusyError, StateError
 from pinterest_audiences.jobs.database import Database, state_path
+from pinterest_audiences.jobs.locks import list_lock
 from pinterest_audiences.jobs.schema import VERSION
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("small_batches")]
@@ -85,6 +88,33 @@ async def test_a_directory_that_cannot_be_written(rig: Rig, home: Path) -> None:
             await rig.client.upload(ACCOUNT, people(0, 25), name=NAME, state=state)
         await refuses(rig, home / "deep" / "jobs.sqlite3", "check its", told=home / "deep")
         home.chmod(0o700)  # noqa: ASYNC240 - at once
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is of POSIX")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EIO])
+async def test_a_disk_without_locks_is_not_taken_for_a_busy_list(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Nobody works on it: waiting, or stopping a process, would not help."""
+
+    def refused(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(StateError, match=r"local disk") as told:
+        await rig.client.upload(ACCOUNT, people(0, 5), name=NAME, state=rig.state)
+    assert f"cannot be locked ({os.strerror(number)})" in told.value.reason
+    assert told.value.path.endswith(".lock")
+    assert rig.wire.writes == []
+
+
+async def test_a_list_that_is_locked_is_busy(rig: Rig) -> None:
+    """Whose process works on it is told."""
+    await rig.client.upload(ACCOUNT, people(0, 5), name=NAME, state=rig.state)
+    (key,) = ask(rig.state, "SELECT id FROM list")[0]
+    with list_lock(rig.state, int(str(key)), "a list"), pytest.raises(ListBusyError) as told:
+        await rig.client.upload(ACCOUNT, people(0, 5), name=NAME, state=rig.state)
+    assert told.value.pid == os.getpid()
 
 
 async def test_a_path_that_is_no_file(rig: Rig, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.jobs import ACCOUNT, NAME, Rig, digest, digests, people, state_bytes
+from support.jobs import ACCOUNT, NAME, Rig, ask, digest, digests, people, state_bytes
 
 from pinterest_audiences import (
     ConfigurationError,
@@ -60,6 +62,34 @@ async def test_a_person_is_gone_from_every_list_and_from_the_state(
     assert await rig.members("One") == await rig.members("Two") == digests(people(0, 25))
     assert traces(rig.state, ANN) == []
     assert len(traces(rig.state, *people(0, 25))) == 25
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_person_whose_upload_was_refused_and_given_up_is_gone(
+    rig: Rig, small_batches: int, older: bool
+) -> None:
+    """Her digest was never sent and is in no snapshot; it must not be left in the file either."""
+    await rig.client.mirror(ACCOUNT, people(0, 20), name=NAME, state=rig.state)
+    rig.emulator.fault("status", status=403, operation="customer_lists_update", times=1)
+    with pytest.raises(JobInterruptedError):
+        await rig.client.upload(ACCOUNT, [ANN], name=NAME, state=rig.state)
+    (kept,) = ask(rig.state, "SELECT batch_id, hex(keys) FROM content ORDER BY batch_id DESC")[:1]
+    assert bytes.fromhex(str(kept[1])) == bytes.fromhex(digest(ANN))
+    report = await rig.client.mirror(ACCOUNT, people(0, 20), name=NAME, state=rig.state)
+    assert report.planned == 0
+    if older:  # as a version left it that kept the keys of what it gave up
+        with closing(sqlite3.connect(rig.state)) as sql:
+            sql.execute("INSERT INTO content VALUES (?, ?)", (kept[0], bytes.fromhex(str(kept[1]))))
+            sql.commit()
+        assert traces(rig.state, ANN)
+    receipt = await rig.client.forget(ANN, state=rig.state)
+    assert receipt.complete
+    assert ask(rig.state, "SELECT count(*) FROM content") == [(0,)]
+    assert bytes.fromhex(digest(ANN)) not in state_bytes(rig.state)
+    assert traces(rig.state, ANN) == []
+    assert await rig.members() == digests(people(0, 20))
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert [job.dropped for job in found.jobs] == [0, 1, 0]
 
 
 async def test_a_receipt_is_for_the_file(rig: Rig) -> None:

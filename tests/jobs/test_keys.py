@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,23 @@ def test_a_spool_gives_each_key_once_and_in_its_bucket(
     assert spool.count == len(given_keys)
     form: Form = FORMS[name]
     assert all(form.bucket(key) == number for number in range(256) for key in spool.keys(number))
+    spool.close()
+
+
+@pytest.mark.parametrize("name", ["sha256", "row"])
+def test_a_spool_is_read_where_files_are_read_at_one_place_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Windows has no ``pread``; what was read in between is added to at the end all the same."""
+    monkeypatch.delattr("os.pread")
+    monkeypatch.setattr("pinterest_audiences.jobs.spool._IN_MEMORY", 30)
+    given_keys = [_key(name, number) for number in range(700)]
+    spool = Spool(FORMS[name], str(tmp_path))
+    for start in range(0, 700, 100):
+        spool.add(given_keys[start : start + 100])
+        with ThreadPoolExecutor(4) as threads:
+            found = [key for keys in threads.map(spool.keys, range(BUCKETS)) for key in keys]
+        assert sorted(found) == sorted(given_keys[: start + 100])
     spool.close()
 
 

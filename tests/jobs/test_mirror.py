@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from support.jobs import ACCOUNT, NAME, Rig, adds_up, digest, digests, people
 
-from pinterest_audiences import ConfigurationError, GuardError, prepare, prepare_rows
+from pinterest_audiences import (
+    ConfigurationError,
+    GuardError,
+    JobInterruptedError,
+    Plan,
+    prepare,
+    prepare_rows,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -168,6 +175,47 @@ async def test_a_foreign_list_is_mirrored_only_when_adopted(rig: Rig) -> None:
     # once adopted it stays so
     await rig.client.mirror(ACCOUNT, people(9, 150), customer_list_id=there, state=rig.state)
     assert await rig.members() == digests([*people(9, 150), "old@shop.example"])
+
+
+async def test_a_plan_that_adopts_adopts_nothing_until_it_is_applied(rig: Rig) -> None:
+    """A later mirror without a yes is refused as before; the plan, applied, is that yes."""
+    (there,) = rig.emulator.seed_lists(ACCOUNT, 1, name=NAME, records=[digest("old@shop.example")])
+    for _ in range(2):
+        plan = await rig.client.plan_mirror(
+            ACCOUNT, people(0, 150), name=NAME, adopt=True, state=rig.state
+        )
+        (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+        assert found.origin == "foreign"
+        with pytest.raises(GuardError, match="adopt=True"):
+            await rig.client.mirror(ACCOUNT, people(0, 150), name=NAME, state=rig.state)
+    assert rig.wire.writes == []
+    await rig.client.apply(Plan.from_json(plan.to_json()), state=rig.state)
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert found.origin == "adopted"
+    await rig.client.mirror(ACCOUNT, people(9, 150), customer_list_id=there, state=rig.state)
+    assert await rig.members() == digests([*people(9, 150), "old@shop.example"])
+
+
+async def test_a_mirror_that_is_refused_adopts_nothing(rig: Rig) -> None:
+    """A guard against removals stops the adoption too."""
+    rig.emulator.seed_lists(ACCOUNT, 1, name=NAME)
+    await rig.client.upload(ACCOUNT, people(0, 20), name=NAME, state=rig.state)
+    with pytest.raises(GuardError, match="allow_removals=True"):
+        await rig.client.mirror(ACCOUNT, people(15, 20), name=NAME, adopt=True, state=rig.state)
+    with pytest.raises(GuardError, match="adopt=True"):
+        await rig.client.mirror(ACCOUNT, people(0, 20), name=NAME, state=rig.state)
+
+
+async def test_a_mirror_that_adopts_can_be_interrupted(rig: Rig, small_batches: int) -> None:
+    """It has adopted when its first batch is sent; whoever finishes it needs no other yes."""
+    rig.emulator.seed_lists(ACCOUNT, 1, name=NAME)
+    rig.emulator.fault("status", status=403, operation="customer_lists_update", after=1)
+    with pytest.raises(JobInterruptedError):
+        await rig.client.mirror(ACCOUNT, people(0, 40), name=NAME, adopt=True, state=rig.state)
+    (report,) = await rig.client.resume(ACCOUNT, state=rig.state)
+    assert (report.status, report.left) == ("done", 0)
+    await rig.client.mirror(ACCOUNT, people(2, 40), name=NAME, state=rig.state)
+    assert await rig.members() == digests(people(2, 40))
 
 
 async def test_a_refused_mirror_gives_no_upload_up(rig: Rig, small_batches: int) -> None:

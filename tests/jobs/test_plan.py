@@ -179,6 +179,65 @@ async def test_a_plan_of_another_account_or_state_is_refused(rig: Rig) -> None:
     assert rig.wire.writes == []
 
 
+async def test_a_plan_is_not_taken_for_another_of_its_number(rig: Rig) -> None:
+    """Neither for one of another list, nor of the same list with other people."""
+    elsewhere = rig.state.with_name("other.sqlite3")
+    plans = [
+        await rig.client.plan_mirror(ACCOUNT, source, name=name, state=state)
+        for source, name, state in (
+            (people(0, 150), NAME, rig.state),
+            (people(0, 150), "Others", elsewhere),
+        )
+    ]
+    assert [plan.job_id for plan in plans] == [1, 1]
+    with pytest.raises(PlanError, match="is of another state file"):
+        await rig.client.apply(plans[0], state=elsewhere)
+    other = await rig.client.plan_mirror(
+        ACCOUNT, people(0, 140), name=NAME, state=rig.state.with_name("third.sqlite3")
+    )
+    with pytest.raises(PlanError, match="is of another state file"):
+        await rig.client.apply(Plan.from_json(other.to_json()), state=rig.state)
+    assert rig.wire.writes == []
+    await rig.client.apply(Plan.from_json(plans[0].to_json()), state=rig.state)
+    assert await rig.members() == digests(people(0, 150))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"customer_list_id": "7"},
+        {"name": "Others"},
+        {"add": 9},
+        {"remove": 9},
+        {"keep": 9},
+        {"calls": 9},
+        {"removal_share": 0.5},
+        {"source": None},
+    ],
+)
+async def test_a_plan_that_tells_something_else_than_was_planned_is_refused(
+    rig: Rig, changed: dict[str, object]
+) -> None:
+    """What was approved is what is done."""
+    await rig.client.mirror(ACCOUNT, people(0, 150), name=NAME, state=rig.state)
+    plan = await rig.client.plan_mirror(ACCOUNT, people(5, 160), name=NAME, state=rig.state)
+    writes = len(rig.wire.writes)
+    with pytest.raises(PlanError, match="is of another state file"):
+        await rig.client.apply(
+            Plan.from_json(json.dumps({**plan.to_dict(), **changed})), state=rig.state
+        )
+    assert len(rig.wire.writes) == writes
+
+
+async def test_a_plan_is_not_taken_for_an_upload_of_its_number(rig: Rig) -> None:
+    """A job that was no plan is none of which a plan can be known."""
+    plan = await rig.client.plan_mirror(ACCOUNT, people(0, 5), name=NAME, state=rig.state)
+    elsewhere = rig.state.with_name("other.sqlite3")
+    await rig.client.upload(ACCOUNT, people(0, 5), name=NAME, state=elsewhere)
+    with pytest.raises(PlanError, match="is of another state file"):
+        await rig.client.apply(plan, state=elsewhere)
+
+
 async def test_plans_that_are_never_applied_do_not_pile_up(rig: Rig) -> None:
     """Each takes the place of the one before, with its keys."""
     for number in range(4):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.jobs import ACCOUNT, NAME, Rig, make_rig, people
 
+from pinterest_audiences import ConfigurationError
 from pinterest_audiences.jobs.database import state_path
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +89,43 @@ def test_the_user_has_a_state_of_its_own(home: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PINTEREST_AUDIENCES_STATE", "relative.sqlite3")
     assert state_path(None) == Path("relative.sqlite3")
     assert state_path("given") == Path("given")
+
+
+def test_a_tilde_in_the_environment_is_the_users_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No shell has expanded it in a unit file or a container's settings."""
+    monkeypatch.setenv("USERPROFILE" if sys.platform == "win32" else "HOME", str(tmp_path))
+    monkeypatch.setenv("PINTEREST_AUDIENCES_STATE", "~/jobs/state.sqlite3")
+    assert state_path(None) == tmp_path / "jobs" / "state.sqlite3"
+
+
+@posix
+@pytest.mark.parametrize("said", [None, "~/state.sqlite3", "~nosuchuser/state.sqlite3"])
+async def test_a_user_without_a_home_is_told_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str | None
+) -> None:
+    """As in a container that runs under some number; before anything is read or sent."""
+
+    def unknown(who: object) -> None:
+        raise KeyError(who)
+
+    for name in ("HOME", "XDG_STATE_HOME", "PINTEREST_AUDIENCES_STATE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    if said is not None:
+        monkeypatch.setenv("PINTEREST_AUDIENCES_STATE", said)
+    rig = make_rig(tmp_path / "unused")
+    async with rig.client:
+        for work in (
+            rig.client.upload(ACCOUNT, people(0, 5), name=NAME),
+            rig.client.status(ACCOUNT),
+        ):
+            with pytest.raises(ConfigurationError, match="set HOME, XDG_STATE_HOME, or PINTEREST"):
+                await work
+    assert rig.wire.sent == []
+    monkeypatch.setenv("PINTEREST_AUDIENCES_STATE", str(tmp_path / "given"))
+    assert state_path(None) == tmp_path / "given"
 
 
 @posix

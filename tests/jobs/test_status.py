@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
-from support.jobs import ACCOUNT, NAME, Rig, adds_up, digest, digests, make_rig, people
+from attrs import evolve
+from support.jobs import ACCOUNT, NAME, Rig, adds_up, ask, digest, digests, make_rig, people
 
 from pinterest_audiences import JobInterruptedError, PlanError
+from pinterest_audiences.jobs.figures import list_status
+from pinterest_audiences.jobs.snapshot import fold
+from pinterest_audiences.jobs.state import State
+
+SERVICE = "https://api.pinterest.com/v5"
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("small_batches")]
 
@@ -63,6 +70,66 @@ async def test_what_was_refused_is_in_no_doubt(rig: Rig) -> None:
     await interrupted(rig, 0, 45)
     (found,) = await rig.client.status(ACCOUNT, state=rig.state)
     assert (found.records, found.in_doubt) == (20, 0)
+
+
+async def test_the_status_is_of_one_moment_while_somebody_folds(rig: Rig) -> None:
+    """What is folded away under its eyes is neither missing nor counted twice."""
+    for start in (0, 100, 200):
+        await rig.client.upload(ACCOUNT, people(start, start + 25), name=NAME, state=rig.state)
+    before = await rig.client.status(ACCOUNT, state=rig.state)
+    with closing(State(rig.state, SERVICE)) as reader, closing(State(rig.state, SERVICE)) as writer:
+        (row,) = reader.lists()
+        reads = 0
+
+        def somebody_folds(statement: str) -> None:
+            nonlocal reads
+            if "FROM content" in statement:
+                reads += 1
+                if reads == 2:
+                    fold(writer.database, row.key)
+
+        with reader.database.reading() as sql:
+            sql.set_trace_callback(somebody_folds)
+        found = list_status(reader, row)
+        assert reads == 9
+        assert ask(rig.state, "SELECT count(*) FROM content") == [(0,)]
+        assert [found] == before
+        after = list_status(reader, row)
+        assert (reads, after) == (9, found)
+
+
+async def test_a_status_that_fails_ends_its_snapshot(rig: Rig) -> None:
+    """The connection can be written to afterwards."""
+    await rig.client.upload(ACCOUNT, people(0, 5), name=NAME, state=rig.state)
+    with closing(State(rig.state, SERVICE)) as state:
+        (row,) = state.lists()
+        with pytest.raises(TypeError):
+            list_status(state, evolve(row, key=77))
+        fold(state.database, row.key)
+        assert list_status(state, row).records == 5
+
+
+async def test_a_name_for_which_nothing_was_sent_is_no_list(rig: Rig) -> None:
+    """A typo in a plan that was never applied, or an upload of nothing."""
+    plan = await rig.client.plan_mirror(ACCOUNT, people(0, 5), name="Typo", state=rig.state)
+    report = await rig.client.upload(ACCOUNT, [], name="Nothing", state=rig.state)
+    assert (report.status, report.customer_list_id) == ("done", None)
+    assert await rig.client.status(ACCOUNT, state=rig.state) == []
+    await rig.client.apply(plan, state=rig.state)
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert (found.name, found.records) == ("Typo", 5)
+
+
+async def test_a_list_whose_creation_is_pending_is_told(rig: Rig) -> None:
+    """It has no id yet, and a job to be resumed."""
+    rig.emulator.fault("status", status=403, operation="customer_lists_create", times=1)
+    with pytest.raises(JobInterruptedError):
+        await rig.client.upload(ACCOUNT, people(0, 5), name=NAME, state=rig.state)
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert (found.customer_list_id, found.name, found.settled) == (None, NAME, False)
+    await rig.client.resume(ACCOUNT, state=rig.state)
+    (found,) = await rig.client.status(ACCOUNT, state=rig.state)
+    assert (found.customer_list_id, found.settled) == ((await rig.lists())[0], True)
 
 
 async def test_the_status_of_one_list_or_one_account(rig: Rig) -> None:
