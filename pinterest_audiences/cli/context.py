@@ -178,7 +178,10 @@ class Context:
 
     @property
     def _emulated_login(self) -> Path:
-        return self.emulator_file.parent / login_file(self.profile.name)
+        """The emulator's login; never one of Pinterest's, whatever folder the state is in."""
+        name = login_file(self.profile.name)
+        file = self.emulator_file
+        return file.with_name(f"{file.name}.{name}" if self._said_state else name)
 
     def credentials(self, place: Embedded | None = None) -> Credentials:
         """Return what there is to show to Pinterest, or to the embedded emulator."""
@@ -186,7 +189,7 @@ class Context:
 
         return Credentials(
             self.profile,
-            folder=self.emulator_file.parent if self.emulated else None,
+            emulated_login=self._emulated_login if self.emulated else None,
             base_url=self.base_url,
             transport=None if place is None else place.transport,
         )

@@ -38,7 +38,8 @@ class Credentials:
 
     Args:
         profile: The user's profile.
-        folder: Where a login is kept if nothing else is said; the user's own without it.
+        emulated_login: The file of the login at the embedded emulator, where that is used; no
+            other login, and nothing of the environment's, is used with it.
         base_url: Where the API is; None for the environment's.
         transport: Makes a transport for refreshes.
     """
@@ -47,18 +48,19 @@ class Credentials:
         self,
         profile: Profile,
         *,
-        folder: Path | None = None,
+        emulated_login: Path | None = None,
         base_url: str | None = None,
         transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
     ) -> None:
         self._profile = profile
-        self._emulated = folder is not None
+        self._emulated = emulated_login is not None
         self._base_url = base_url
         self._transport = transport
-        given = None if self._emulated else os.environ.get("PINTEREST_TOKEN_STORE")
-        given = given or (None if self._emulated else profile.token_store)
         self.store: FileTokenStore = FileTokenStore(
-            given or (folder or config_folder()) / login_file(profile.name)
+            emulated_login
+            or os.environ.get("PINTEREST_TOKEN_STORE")
+            or profile.token_store
+            or config_folder() / login_file(profile.name)
         )
 
     @property
