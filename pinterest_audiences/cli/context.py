@@ -136,8 +136,9 @@ class Context:
         if not found.isascii() or not found.isdigit():
             known = ", ".join(self.profile.lists) or "none"
             raise usage(
-                f"{said!r} is no id of a list, and no name in profile {self.profile.name!r} "
-                f"(there: {known})",
+                # What was said may be a customer.
+                "what was said is no id of a list, and no name of one in profile "
+                f"{self.profile.name!r} (there: {known})",
                 "`lists list` shows the ids",
             )
         return found
@@ -260,7 +261,7 @@ def chosen_form(said: str | None, stdout: TextIO) -> Format:
     if said is None:
         return "table" if stdout.isatty() else "json"
     if said not in FORMATS:
-        raise usage(f"output: one of {', '.join(FORMATS)} is needed, not {said!r}")
+        raise usage(f"output: one of {', '.join(FORMATS)} is needed")
     return said
 
 

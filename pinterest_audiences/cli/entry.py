@@ -57,8 +57,9 @@ def _run(words: list[str]) -> Exit:
     try:
         command, bound, ignored = app.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        text = str(error).strip().replace("\n", " ")
-        _tell(words, _usage_problem(text))
+        from pinterest_audiences.cli.misuse import misuse  # noqa: PLC0415 - when used
+
+        _tell(words, _usage_problem(misuse(error)))
         return Exit.USAGE
     if "context" not in ignored:  # --help, --version, --install-completion
         command(*bound.args, **bound.kwargs)

@@ -79,7 +79,7 @@ def read_profile(wanted: str | None) -> tuple[Profile, list[str]]:
     except FileNotFoundError:
         if wanted is None:
             return Profile(), []
-        raise _wrong(path, f"there is no such file, and so no profile {wanted!r}") from None
+        raise _wrong(path, "there is no such file, and so no profile but default") from None
     except (OSError, UnicodeDecodeError) as error:
         told = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise _wrong(path, f"cannot be read: {told}") from None
@@ -98,7 +98,7 @@ def read_profile(wanted: str | None) -> tuple[Profile, list[str]]:
     read = {name: _profile(path, name, values) for name, values in found.items()}
     if wanted is not None and wanted not in read:
         raise _wrong(
-            path, f"there is no profile {wanted!r}; there are: {', '.join(read) or 'none'}"
+            path, f"there is no profile of that name; there are: {', '.join(read) or 'none'}"
         )
     return read.get(wanted or _DEFAULT, Profile()), warnings
 

@@ -43,3 +43,44 @@ def test_the_emulator_never_touches_a_real_login(
     assert run("lists", "list", *flags).code == 0
     assert run("auth", "logout", *flags).data["deleted"] is True
     assert real.read_bytes() == kept
+
+
+SECRET = "pina_SENTINEL"
+PERSON = "ada@sentinel.example"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("auth", "login", "--token-stdin", SECRET), "`auth login`: 1 word too many"),
+        (("forget", "people.txt", PERSON, PERSON), "`forget`: 2 words too many"),
+        (("check", "people.csv", "--max-reject-share", SECRET), "--max-reject-share: a number is"),
+        (("check", "people.csv", "--kind", PERSON), "--kind: one of email, maid, idfa, hashed"),
+        (("check", "people.csv", f"-o{SECRET}"), "-o: one of table, json, ndjson, csv is needed"),
+        (("check", "people.csv", f"--quiet={SECRET}"), "--quiet: it takes no value"),
+        (("check", "people.csv", f"--verbose={SECRET}"), "--verbose: a whole number is needed"),
+        (("check", "people.csv", f"--colum={SECRET}"), "option --colum (did you mean --column?)"),
+        (("check", "people.csv", f"-x{SECRET}"), "`check`: unknown option -x"),
+        (("check", "people.csv", f"--{SECRET}"), "`check`: an option that it does not have"),
+        (("check", f"--{SECRET}"), "an option that it does not have; a file of such a name is ./-"),
+        (("check", f"--colum={SECRET}"), "unknown option --colum; a file of such a name is ./-"),
+        (("check", "a.csv", "--column", SECRET, "--column", SECRET), "--column is there twice"),
+        (("check", "people.csv", "--column"), "--column needs a value"),
+        (("check",), "FILE is missing"),
+        ((PERSON,), "no such command; there are: auth, whoami"),
+        (("auth", SECRET), "no such command; there are: login, status, refresh, logout"),
+        (("uplod", SECRET), "no such command (did you mean upload?)"),
+        (("lists", "get", PERSON, "--emulator"), "no id of a list"),
+        (("lists", "list", "--profile", SECRET), "profile"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)  # fmt: skip
+def test_a_word_in_the_wrong_place_is_not_repeated(
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], told: str
+) -> None:
+    """It may be a token or a customer; the option or the number of words is told instead."""
+    monkeypatch.setenv("PINTEREST_AUDIENCES_OUTPUT", "json")
+    done = run(*words)
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert told in done.error["message"]
+    assert "sentinel" not in done.err.lower()
