@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
 from cli.conftest import Run
+
+from pinterest_audiences.cli.exits import Exit
+from pinterest_audiences.cli.problems import problem_of
+from pinterest_audiences.cli.refusals import CommandError
+from pinterest_audiences.pytest_plugin import PinterestServer
 
 TOKEN = "pina_SENTINELTOKEN"
 BACK = ("--redirect-uri", "http://localhost:18085/")
@@ -84,3 +91,77 @@ def test_a_word_in_the_wrong_place_is_not_repeated(
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert told in done.error["message"]
     assert "sentinel" not in done.err.lower()
+
+
+ACCOUNT = "549755885175"
+
+
+@pytest.fixture
+def server(pinterest_server: PinterestServer, monkeypatch: pytest.MonkeyPatch) -> PinterestServer:
+    """A Pinterest that is somewhere else, and a token for it."""
+    monkeypatch.setenv("PINTEREST_API_URI", pinterest_server.base_url)
+    monkeypatch.setenv("PINTEREST_AD_ACCOUNT_ID", ACCOUNT)
+    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", TOKEN)
+    return pinterest_server
+
+
+@pytest.mark.parametrize(
+    ("answer", "first"),
+    [((401, 2), "log in"), ((403, 29), "log in"), ((404, 404), "check the ids"), ((429, 8), "")],
+)
+def test_a_job_that_a_retry_cannot_finish_says_what_comes_first(
+    run: Run, server: PinterestServer, people: Path, answer: tuple[int, int], first: str
+) -> None:
+    """It is resumable all the same, and so it is 7."""
+    status, code = answer
+    server.emulator.fault(
+        "status", operation="customer_lists_create", status=status, code=code, times=None
+    )
+    done = run("upload", people, "--name", "All", "--patience", "0.01")
+    assert (done.code, done.error["retryable"]) == (7, not first)
+    assert done.error["hint"].startswith(first or "finish it with: ")
+    assert done.error["hint"].endswith("finish it with: pinterest-audiences resume")
+
+
+def test_an_interrupted_forget_is_run_again(
+    run: Run, server: PinterestServer, people: Path
+) -> None:
+    """`resume` would leave the lists alone that it had not come to."""
+    run("upload", people, "--name", "All")
+    main_thread = threading.get_ident()
+
+    def interrupt(_request: object) -> bool:
+        signal.pthread_kill(main_thread, signal.SIGINT)
+        return True
+
+    server.emulator.fault("slow", seconds=30, when=interrupt)
+    done = run("forget", people, "--yes")
+    assert (done.code, done.error["retryable"]) == (130, True)
+    assert done.error["hint"] == "run the same `forget` again"
+
+
+def test_an_emulator_that_is_busy_may_be_tried_again() -> None:
+    """What the command line itself refuses is retryable by the same rule."""
+    busy = CommandError("busy", code="emulator_busy", exit=Exit.UNFINISHED)
+    assert problem_of(busy).retryable
+    assert not problem_of(CommandError("no", code="usage", exit=Exit.USAGE)).retryable
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_token_that_cannot_be_refreshed_for_want_of_an_answer_is_later(
+    run: Run, server: PinterestServer, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """No login mends a network; and nothing has been refused."""
+    monkeypatch.delenv("PINTEREST_ACCESS_TOKEN")
+    for name in ("PINTEREST_REFRESH_ACCESS_TOKEN", "PINTEREST_APP_ID", "PINTEREST_APP_SECRET"):
+        monkeypatch.setenv(name, "1234567")
+    if there:
+        limit = {"retry-after": "9999"}
+        server.emulator.fault("status", status=429, code=8, headers=limit, times=None)
+    else:
+        monkeypatch.setenv("PINTEREST_API_URI", "http://127.0.0.1:9/v5")
+    for words in (("lists", "list"), ("auth", "refresh")):
+        done = run(*words)
+        assert (done.code, done.error["retryable"]) == (6, True), done.err
+        assert done.error["code"] == "token_refresh"
+        assert "401" not in done.error["message"]
