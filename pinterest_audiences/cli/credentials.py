@@ -123,6 +123,7 @@ class Credentials:
             return self._login(kept)
         path = self._profile.access_token_file
         if path is not None and not self._emulated:
+            _read("access_token_file", path)  # so that what it lacks is told before a call
             return CallableToken(partial(_read, "access_token_file", path))
         return StaticToken("emulated") if self._emulated else None
 

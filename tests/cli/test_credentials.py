@@ -165,3 +165,23 @@ def test_a_token_that_cannot_be_refreshed_for_want_of_an_answer_is_later(
         assert (done.code, done.error["retryable"]) == (6, True), done.err
         assert done.error["code"] == "token_refresh"
         assert "401" not in done.error["message"]
+
+
+@pytest.mark.parametrize("content", [None, "two words"])
+def test_a_token_file_of_the_profile_that_cannot_be_read_is_told_by_its_name(
+    run: Run, server: PinterestServer, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    """By everything that would use it; `auth status` and `doctor` do not call it usable."""
+    monkeypatch.delenv("PINTEREST_ACCESS_TOKEN")
+    folder().mkdir(parents=True)
+    (folder() / "config.toml").write_text("[profiles.default]\naccess_token_file = 'token'\n")
+    if content is not None:
+        Path("token").write_text(content)
+    for words in (("lists", "list"), ("auth", "status")):
+        done = run(*words)
+        assert (done.code, done.error["code"]) == (3, "credentials")
+        assert "access_token_file" in done.error["message"]
+    done = run("doctor", "--offline")
+    assert done.code != 0
+    assert "access_token_file" in done.out
+    assert server.emulator.handled == 0
