@@ -66,7 +66,21 @@ class Credentials:
     @property
     def from_environment(self) -> bool:
         """Whether the environment holds a token."""
-        return not self._emulated and any(os.environ.get(name) for name in (*_ACCESS, *_REFRESH))
+        return not self._emulated and _set((*_ACCESS, *_REFRESH))
+
+    @property
+    def environment_first(self) -> bool:
+        """Whether a token of the environment is used, and not a login.
+
+        A login in the file that the environment itself names goes before the environment, if its
+        app is known.
+        """
+        if not self.from_environment or not os.environ.get("PINTEREST_TOKEN_STORE"):
+            return self.from_environment
+        kept = self.store.load()
+        if kept is None or (_set(_REFRESH) and kept.origin is not None):
+            return True  # what is kept came of the environment's own refresh token
+        return self.app() is None
 
     def source(self) -> TokenSource:
         """Return where tokens come from.
@@ -114,10 +128,9 @@ class Credentials:
         return RefreshingToken(self.store, app, base_url=self._base_url, transport=self._transport)
 
     def _found(self) -> TokenSource | None:
-        if self.from_environment or (
-            os.environ.get("PINTEREST_TOKEN_STORE") and not self._emulated
-        ):
-            return token_from_environment(base_url=self._base_url)
+        if self.environment_first:
+            app = self.app() if _set(_REFRESH) else None
+            return token_from_environment(app=app, base_url=self._base_url)
         kept = self.store.load()
         if kept is not None:
             return self._login(kept)
@@ -138,6 +151,10 @@ class Credentials:
         if kept.access_token is None or kept.expired(time.time()):
             raise ConfigurationError(f"the token kept in {self.store.path} has ended; log in again")
         return StaticToken(kept.access_token)
+
+
+def _set(names: tuple[str, ...]) -> bool:
+    return any(os.environ.get(name) for name in names)
 
 
 def no_credentials() -> CommandError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -185,3 +186,86 @@ def test_a_token_file_of_the_profile_that_cannot_be_read_is_told_by_its_name(
     assert done.code != 0
     assert "access_token_file" in done.out
     assert server.emulator.handled == 0
+
+
+def keep(path: Path, **fields: object) -> None:
+    """Keep tokens as a login does."""
+    path.write_text(json.dumps({"format": 1, **fields}))
+    path.chmod(0o600)
+
+
+@pytest.fixture
+def kept(server: PinterestServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that the environment names for tokens."""
+    path = Path("kept.json").absolute()
+    monkeypatch.setenv("PINTEREST_TOKEN_STORE", str(path))
+    return path
+
+
+APP, APP_SECRET, REFRESH = "1234567", "SENTINELsecret", "pinr.SENTINEL"
+with_app = pytest.mark.pinterest_emulator(
+    apps={APP: APP_SECRET}, access_tokens=[TOKEN], refresh_tokens=[REFRESH]
+)
+
+
+@with_app
+@pytest.mark.parametrize("app", [True, False])
+def test_the_access_token_of_the_environment_is_used_while_its_store_is_empty(
+    run: Run, kept: Path, monkeypatch: pytest.MonkeyPatch, app: bool
+) -> None:
+    """With or without an app: there is nothing else yet."""
+    if app:
+        monkeypatch.setenv("PINTEREST_APP_ID", APP)
+        monkeypatch.setenv("PINTEREST_APP_SECRET", APP_SECRET)
+    assert run("lists", "list").code == 0
+    assert run("auth", "status").data["source"] == "environment"
+    assert not kept.exists()
+
+
+@with_app
+def test_a_login_in_the_store_needs_its_app_to_go_before_the_environment(
+    run: Run, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auth status` tells the one that is used; so does the warning of `auth login`."""
+    keep(kept, access_token="pina_SENTINELold", refresh_token=REFRESH, expires_at=1000.0)
+    assert run("auth", "status").data["source"] == "environment"
+    assert run("lists", "list").code == 0
+    assert "before the login" in run("auth", "login", "--token-stdin", stdin=TOKEN).err
+    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", "pina_SENTINELwrong")
+    monkeypatch.setenv("PINTEREST_APP_ID", APP)
+    monkeypatch.setenv("PINTEREST_APP_SECRET", APP_SECRET)
+    assert run("auth", "login", "--token-stdin", stdin=TOKEN).err == ""
+    assert run("auth", "status").data["source"] == "login"
+    assert run("lists", "list").code == 0
+
+
+@with_app
+@pytest.mark.parametrize("variable", [True, False])
+def test_the_app_of_the_profile_refreshes_what_the_environment_names(
+    run: Run, kept: Path, monkeypatch: pytest.MonkeyPatch, variable: bool
+) -> None:
+    """A login in its store, or its refresh token."""
+    monkeypatch.delenv("PINTEREST_ACCESS_TOKEN")
+    folder().mkdir(parents=True)
+    Path("secret").write_text(APP_SECRET)
+    (folder() / "config.toml").write_text(
+        f"[profiles.default]\napp_id = '{APP}'\napp_secret_file = 'secret'\n"
+    )
+    if variable:
+        monkeypatch.setenv("PINTEREST_REFRESH_ACCESS_TOKEN", REFRESH)
+    else:
+        keep(kept, refresh_token=REFRESH, app_id=APP)
+    assert run("lists", "list").code == 0
+    assert json.loads(kept.read_text())["refresh_token"] != REFRESH
+
+
+@with_app
+def test_a_token_kept_in_the_store_of_the_environment_is_used(
+    run: Run, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an app, for there is nothing to refresh."""
+    monkeypatch.delenv("PINTEREST_ACCESS_TOKEN")
+    assert run("lists", "list").error["code"] == "no_credentials"
+    assert run("auth", "login", "--token-stdin", stdin=TOKEN).err == ""
+    assert kept.exists()
+    assert run("lists", "list").code == 0

@@ -81,7 +81,7 @@ def login(
                 timeout=timeout,
                 browser=browser,
             )
-    if credentials.from_environment:
+    if credentials.environment_first:
         context.screen.warn("the environment holds a token too, and it goes before the login")
     context.out.row(_told(context, credentials))
 
@@ -219,7 +219,7 @@ def _show(context: Context, *, browser: bool) -> Callable[[str], object]:
 
 def _told(context: Context, credentials: Credentials) -> dict[str, JSON]:
     """Say what is known of credentials; no token and no secret is in it."""
-    kept = None if credentials.from_environment else credentials.store.load()
+    kept = None if credentials.environment_first else credentials.store.load()
     now = time.time()
     return {
         "source": _source(context, credentials, kept),
@@ -234,7 +234,7 @@ def _told(context: Context, credentials: Credentials) -> dict[str, JSON]:
 
 
 def _source(context: Context, credentials: Credentials, kept: TokenSet | None) -> str | None:
-    if credentials.from_environment:
+    if credentials.environment_first:
         return "environment"
     if kept is not None:
         return "login"
@@ -244,7 +244,7 @@ def _source(context: Context, credentials: Credentials, kept: TokenSet | None) -
 
 
 def _refreshable(credentials: Credentials, kept: TokenSet | None) -> bool:
-    if credentials.from_environment:
+    if credentials.environment_first:
         names = ("PINTEREST_REFRESH_ACCESS_TOKEN", "PINTEREST_REFRESH_ACCESS_TOKEN_FILE")
         return any(os.environ.get(name) for name in names)
     return kept is not None and bool(kept.refresh_token) and credentials.app() is not None
