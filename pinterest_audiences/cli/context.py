@@ -238,7 +238,7 @@ def make_context(options: Common, stdout: TextIO, stderr: TextIO) -> Context:
     """
     from pinterest_audiences.cli.profiles import read_profile  # noqa: PLC0415 - when used
 
-    wanted = options.profile or os.environ.get("PINTEREST_AUDIENCES_PROFILE")
+    wanted = options.profile or os.environ.get("PINTEREST_AUDIENCES_PROFILE") or None
     for flag, value in (("--ad-account", options.ad_account), ("--profile", options.profile)):
         # An unset variable in a script must not mean another account.
         if value is not None and not value.strip():

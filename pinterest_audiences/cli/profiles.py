@@ -75,8 +75,12 @@ def read_profile(wanted: str | None) -> tuple[Profile, list[str]]:
     """
     path = config_path()
     try:
-        text, warnings = path.read_text(encoding="utf-8"), _open_to_others(path)
+        text, warnings = path.read_text(encoding="utf-8-sig"), _open_to_others(path)
     except FileNotFoundError:
+        if os.environ.get("PINTEREST_AUDIENCES_CONFIG"):
+            raise _wrong(
+                path, "there is no such file, and PINTEREST_AUDIENCES_CONFIG names it"
+            ) from None
         if wanted is None:
             return Profile(), []
         raise _wrong(path, "there is no such file, and so no profile but default") from None

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -269,3 +272,77 @@ def test_a_token_kept_in_the_store_of_the_environment_is_used(
     assert run("auth", "login", "--token-stdin", stdin=TOKEN).err == ""
     assert kept.exists()
     assert run("lists", "list").code == 0
+
+
+def test_a_login_at_the_emulator_goes_through_no_proxy(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose owner would see the code, and who could not bring it to this machine."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert run("auth", "login", "--emulator", *BACK).code == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [(b"", "is empty"), (b"\n", "is empty"), (b"\xff\xfep\0i\0", "not text")]
+)
+def test_standard_input_that_holds_no_token_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch, given: bytes, told: str
+) -> None:
+    """Nothing is kept."""
+    done = run("auth", "login", "--token-stdin", stdin=given)
+    assert (done.code, done.error["code"]) == (2, "usage")
+    assert told in done.error["message"]
+    assert not folder().exists() or not (folder() / "tokens.json").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a terminal of Unix")
+def test_ctrl_d_instead_of_the_apps_secret_is_no_secret() -> None:
+    """And nothing unexpected."""
+    keyboard, terminal = os.openpty()
+    command = [sys.executable, "-m", "pinterest_audiences", "auth", "login", "--app-id", APP]
+    with subprocess.Popen(
+        command,
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # it has no other terminal to ask at
+    ) as process:
+        assert process.stderr is not None
+        told = b""
+        while not told.endswith(b"(it is not shown): "):
+            letter = process.stderr.read(1)
+            assert letter, told
+            told += letter
+        os.write(keyboard, b"\x04")
+        error = json.loads(process.stderr.read().splitlines()[-1])["error"]
+    os.close(keyboard)
+    os.close(terminal)
+    assert (process.returncode, error["code"]) == (3, "no_app")
+
+
+def test_a_configuration_that_is_named_has_to_be_there(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job must not run on another account because a volume is missing."""
+    monkeypatch.setenv("PINTEREST_AUDIENCES_CONFIG", str(Path("my.toml").absolute()))
+    done = run("whoami", "--emulator")
+    assert (done.code, done.error["code"]) == (2, "config")
+    assert "PINTEREST_AUDIENCES_CONFIG" in done.error["message"]
+    text = "[profiles.default]\nad_account = '8'\n"
+    Path("my.toml").write_bytes(b"\xef\xbb\xbf" + text.encode())  # as Notepad writes it
+    monkeypatch.setenv("PINTEREST_AUDIENCES_PROFILE", "")
+    assert run("whoami", "--emulator").data["ad_account_id"] == "8"
+
+
+@pytest.mark.parametrize("flags", [(), ("--fresh",)])
+def test_a_port_that_is_taken_is_told_as_any_other_error(run: Run, flags: tuple[str, ...]) -> None:
+    """And nobody is told to use an address where somebody else is."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("emulator", "serve", "--port", port, *flags)
+    assert (done.code, done.out, done.error["code"]) == (1, "", "port_taken")
+    assert f"127.0.0.1:{port}" in done.error["message"]
+    assert "PINTEREST_API_URI" not in done.err

@@ -62,7 +62,7 @@ def login(
     with _place(context) as place:
         credentials = context.credentials(place)
         if token_stdin:
-            token = checked_token(sys.stdin.readline().strip(), "standard input")
+            token = _token_on_stdin()
             with credentials.store.lock() as store:
                 store.reserve()
                 store.save(TokenSet(access_token=token))
@@ -181,6 +181,16 @@ def _place(context: Context) -> AbstractContextManager[Embedded | None]:
     return embedded(context.emulator_file) if context.emulated else nullcontext()
 
 
+def _token_on_stdin() -> str:
+    try:
+        line = sys.stdin.readline().strip()
+    except UnicodeDecodeError:
+        raise usage("standard input: it is not text") from None
+    if not line:
+        raise usage("standard input: it is empty, or its first line is; a token is needed")
+    return checked_token(line, "standard input")
+
+
 def _app(context: Context, credentials: Credentials, app_id: str | None) -> AppCredentials:
     app = credentials.app(app_id)
     if app is not None:
@@ -201,9 +211,13 @@ def _app(context: Context, credentials: Credentials, app_id: str | None) -> AppC
         )
     from getpass import getpass  # noqa: PLC0415 - for a person
 
-    return AppCredentials(
-        known, getpass("The app's secret (it is not shown): ", context.screen.stream)
-    )
+    try:
+        secret = getpass("The app's secret (it is not shown): ", context.screen.stream)
+    except EOFError:
+        raise CommandError(
+            "no app secret: nothing was typed", code="no_app", exit=Exit.CREDENTIALS
+        ) from None
+    return AppCredentials(known, secret)
 
 
 def _show(context: Context, *, browser: bool) -> Callable[[str], object]:
