@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
+from attrs import evolve
 from cyclopts import CycloptsError
 
 from pinterest_audiences.cli.app import make_app
@@ -154,8 +155,10 @@ def _usage_problem(text: str) -> Problem:
 
 def _tell(words: Sequence[str], problem: Problem, context: Context | None = None) -> None:
     """Tell of an error, in the form of the results where that is known."""
-    from pinterest_audiences.cli.screen import Screen  # noqa: PLC0415 - when used
+    from pinterest_audiences.cli.misuse import without_secrets  # noqa: PLC0415 - when used
+    from pinterest_audiences.cli.screen import Screen  # noqa: PLC0415
 
+    problem = evolve(problem, message=without_secrets(problem.message, words))
     if context is not None:
         context.screen.problem(problem)
         return

@@ -6,7 +6,9 @@ A word in the wrong place may be a token or a customer, and what is told goes to
 from __future__ import annotations
 
 import difflib
+import os
 import re
+from collections.abc import Sequence
 from typing import Literal, get_args, get_origin
 
 from cyclopts import (
@@ -20,9 +22,10 @@ from cyclopts import (
     ValidationError,
 )
 
+from pinterest_audiences._wire.redact import redact
 from pinterest_audiences.cli.app import COMMANDS
 
-__all__ = ["misuse"]
+__all__ = ["misuse", "without_secrets"]
 
 _OPTION = re.compile(r"--[a-z]+(?:-[a-z]+)*")
 _SHORT = re.compile(r"-[A-Za-z]")
@@ -49,6 +52,21 @@ def misuse(error: CycloptsError) -> str:
     else:
         told = _wrong_value(error)
     return f"{where}: {told}"
+
+
+def without_secrets(text: str, words: Sequence[str]) -> str:
+    """Take words that look like a token or a person out of what is told, unless they are files.
+
+    Args:
+        text: What is told; it may name a file or a column that is not there.
+        words: What was typed.
+    """
+    for word in words:
+        _, sign, value = word.partition("=")
+        said = value if sign and word.startswith("-") else word
+        if said and said in text and not os.path.exists(said):  # noqa: PTH110 - of any text
+            text = text.replace(said, redact(said))
+    return text
 
 
 def _wrong_value(error: CycloptsError) -> str:

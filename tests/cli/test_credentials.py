@@ -83,6 +83,9 @@ PERSON = "ada@sentinel.example"
         (("uplod", SECRET), "no such command (did you mean upload?)"),
         (("lists", "get", PERSON, "--emulator"), "no id of a list"),
         (("lists", "list", "--profile", SECRET), "profile"),
+        (("check", PERSON), "[e-mail]: there is no such file"),
+        (("check", "a.csv", "--encoding", SECRET), "encoding"),
+        (("check", "a.csv", f"--encoding={SECRET}"), "encoding"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )  # fmt: skip
@@ -91,6 +94,7 @@ def test_a_word_in_the_wrong_place_is_not_repeated(
 ) -> None:
     """It may be a token or a customer; the option or the number of words is told instead."""
     monkeypatch.setenv("PINTEREST_AUDIENCES_OUTPUT", "json")
+    Path("a.csv").write_text("email\nbuyer@shop.example\n")
     done = run(*words)
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert told in done.error["message"]
@@ -346,3 +350,10 @@ def test_a_port_that_is_taken_is_told_as_any_other_error(run: Run, flags: tuple[
     assert (done.code, done.out, done.error["code"]) == (1, "", "port_taken")
     assert f"127.0.0.1:{port}" in done.error["message"]
     assert "PINTEREST_API_URI" not in done.err
+
+
+def test_a_file_is_named_whatever_it_looks_like(run: Run) -> None:
+    """One that is there is no secret, and has to be found."""
+    name = "550e8400-e29b-41d4-a716-446655440000.csv"
+    Path(name).write_text("")
+    assert name in run("check", name).error["message"]
