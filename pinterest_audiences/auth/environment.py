@@ -34,6 +34,7 @@ _LARGEST = 1 << 16
 
 def token_from_environment(
     *,
+    app: AppCredentials | None = None,
     base_url: str | None = None,
     timeout: float | None = 30.0,
     transport: TransportFactory | None = None,
@@ -47,27 +48,30 @@ def token_from_environment(
     a file instead, which the same name with ``_FILE`` behind it leads to.
 
     Pinterest may replace the refresh token at each refresh, and the environment cannot keep the
-    new one: set ``PINTEREST_TOKEN_STORE`` to a file that can.
+    new one: set ``PINTEREST_TOKEN_STORE`` to a file that can. While that file holds no login, or
+    no app is known, an access token of the environment is used as it is.
 
     Args:
-        base_url: As for :class:`RefreshingToken`, like all arguments here.
+        app: The app, where the environment does not name one.
+        base_url: As for :class:`RefreshingToken`, like all further arguments.
         timeout: Seconds for each attempt to refresh.
         transport: Makes an httpx transport for each refresh.
         clock: Where time and chance come from; for tests.
 
     Raises:
         ConfigurationError: A variable is missing, or cannot work; the text names it.
+        TokenStoreError: The file that it leads to cannot be read.
     """
     access, refresh = _value(_ACCESS), _value(_REFRESH)
     store = os.environ.get(_STORE)
-    if not refresh and not store:
+    if not refresh and (not store or (access and not _has_login(store, app))):
         return _fixed(access)
     seed = None
     if refresh:
         seed = TokenSet(access_token=access, refresh_token=refresh, origin=fingerprint(refresh))
     return RefreshingToken(
         FileTokenStore(store) if store else MemoryTokenStore(seed),
-        _app(),
+        _app(app),
         seed=seed,
         base_url=base_url,
         timeout=timeout,
@@ -87,9 +91,22 @@ def _fixed(access: str | None) -> TokenSource:
     return CallableToken(partial(_read, f"{_ACCESS}_FILE", path)) if path else StaticToken(access)
 
 
-def _app() -> AppCredentials:
+def _has_login(store: str, app: AppCredentials | None) -> bool:
+    """Tell whether a file holds a login, and anything to refresh it with is there.
+
+    Half of an app is a mistake, and told as one.
+    """
+    if app is None and _value(_APP_ID) is None and _value(_APP_SECRET) is None:
+        return False
+    _app(app)
+    return FileTokenStore(store).load() is not None
+
+
+def _app(given: AppCredentials | None) -> AppCredentials:
     app_id, app_secret = _value(_APP_ID), _value(_APP_SECRET)
     if app_id is None or app_secret is None:
+        if given is not None:
+            return given
         found = {_APP_ID: app_id, _APP_SECRET: app_secret}
         missing = [name for name, value in found.items() if value is None]
         raise ConfigurationError(

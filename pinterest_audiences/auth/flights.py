@@ -17,7 +17,9 @@ import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar
 
-__all__ = ["landed", "start"]
+__all__ = ["landed", "start", "under_way"]
+
+_NAME = "pinterest_audiences refresh"
 
 T = TypeVar("T")
 
@@ -47,8 +49,13 @@ def start(work: Callable[[], T], done: Callable[[Future[T]], None] | None = None
         else:
             outcome.set_exception(problem)
 
-    threading.Thread(target=run, name="pinterest_audiences refresh", daemon=False).start()
+    threading.Thread(target=run, name=_NAME, daemon=False).start()
     return outcome
+
+
+def under_way() -> list[threading.Thread]:
+    """Return the threads that the end of the process waits for."""
+    return [each for each in threading.enumerate() if each.name == _NAME]
 
 
 async def landed(flight: Future[T]) -> T:

@@ -137,7 +137,9 @@ async def _answer(stream: SocketStream, address: SplitResult, waiting: _Waiting)
     # Another name for this machine would be a page of somebody else's that speaks to it.
     if method != "GET" or host.lower() != address.netloc.lower():
         await _send(stream, "400 Bad Request", "This is no answer to a login.")
-    elif urlsplit(target).path != (address.path or "/"):
+    elif (path := _path(target)) is None:
+        await _send(stream, "400 Bad Request", "This is no address.")
+    elif path != (address.path or "/"):
         await _send(stream, "404 Not Found", "There is nothing here.")
     else:
         good = waiting.settle(target)
@@ -148,6 +150,13 @@ async def _answer(stream: SocketStream, address: SplitResult, waiting: _Waiting)
                 await _send(stream, "400 Bad Request", "The login failed; see where you began it.")
         finally:
             waiting.came.set()
+
+
+def _path(target: str) -> str | None:
+    try:
+        return urlsplit(target).path
+    except ValueError:  # brackets that are no IPv6 address
+        return None
 
 
 async def _head(stream: SocketStream) -> str:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "run"]
 
+_MOMENT = 2.0  # seconds that are left to a refresh of the token, however often Ctrl-C is pressed
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command in this process.
@@ -53,7 +55,29 @@ def run() -> None:
     code = main(sys.argv[1:])
     # All is told; who goes on pressing Ctrl-C would only see how the interpreter ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if _still_refreshes():
+        if sys.stderr.isatty():
+            sys.stderr.write(
+                "waiting for the token that is being refreshed; Ctrl-C gives up, and a new login "
+                "may be needed then\n"
+            )
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise SystemExit(code)
+
+
+def _still_refreshes() -> bool:
+    """Tell whether a refresh goes on after a moment; the end of the process waits for it."""
+    import sys  # noqa: PLC0415 - as above
+    import time  # noqa: PLC0415
+
+    if "pinterest_audiences.auth.flights" not in sys.modules:
+        return False
+    from pinterest_audiences.auth.flights import under_way  # noqa: PLC0415 - if it has been used
+
+    end = time.monotonic() + _MOMENT
+    for thread in under_way():
+        thread.join(max(0.0, end - time.monotonic()))
+    return bool(under_way())
 
 
 def _tell_unless_interrupted(unraisable: UnraisableHookArgs) -> None:

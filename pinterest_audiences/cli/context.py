@@ -136,8 +136,9 @@ class Context:
         if not found.isascii() or not found.isdigit():
             known = ", ".join(self.profile.lists) or "none"
             raise usage(
-                f"{said!r} is no id of a list, and no name in profile {self.profile.name!r} "
-                f"(there: {known})",
+                # What was said may be a customer.
+                "what was said is no id of a list, and no name of one in profile "
+                f"{self.profile.name!r} (there: {known})",
                 "`lists list` shows the ids",
             )
         return found
@@ -178,7 +179,10 @@ class Context:
 
     @property
     def _emulated_login(self) -> Path:
-        return self.emulator_file.parent / login_file(self.profile.name)
+        """The emulator's login; never one of Pinterest's, whatever folder the state is in."""
+        name = login_file(self.profile.name)
+        file = self.emulator_file
+        return file.with_name(f"{file.name}.{name}" if self._said_state else name)
 
     def credentials(self, place: Embedded | None = None) -> Credentials:
         """Return what there is to show to Pinterest, or to the embedded emulator."""
@@ -186,7 +190,7 @@ class Context:
 
         return Credentials(
             self.profile,
-            folder=self.emulator_file.parent if self.emulated else None,
+            emulated_login=self._emulated_login if self.emulated else None,
             base_url=self.base_url,
             transport=None if place is None else place.transport,
         )
@@ -234,7 +238,7 @@ def make_context(options: Common, stdout: TextIO, stderr: TextIO) -> Context:
     """
     from pinterest_audiences.cli.profiles import read_profile  # noqa: PLC0415 - when used
 
-    wanted = options.profile or os.environ.get("PINTEREST_AUDIENCES_PROFILE")
+    wanted = options.profile or os.environ.get("PINTEREST_AUDIENCES_PROFILE") or None
     for flag, value in (("--ad-account", options.ad_account), ("--profile", options.profile)):
         # An unset variable in a script must not mean another account.
         if value is not None and not value.strip():
@@ -257,7 +261,7 @@ def chosen_form(said: str | None, stdout: TextIO) -> Format:
     if said is None:
         return "table" if stdout.isatty() else "json"
     if said not in FORMATS:
-        raise usage(f"output: one of {', '.join(FORMATS)} is needed, not {said!r}")
+        raise usage(f"output: one of {', '.join(FORMATS)} is needed")
     return said
 
 

@@ -38,7 +38,8 @@ class Credentials:
 
     Args:
         profile: The user's profile.
-        folder: Where a login is kept if nothing else is said; the user's own without it.
+        emulated_login: The file of the login at the embedded emulator, where that is used; no
+            other login, and nothing of the environment's, is used with it.
         base_url: Where the API is; None for the environment's.
         transport: Makes a transport for refreshes.
     """
@@ -47,24 +48,39 @@ class Credentials:
         self,
         profile: Profile,
         *,
-        folder: Path | None = None,
+        emulated_login: Path | None = None,
         base_url: str | None = None,
         transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
     ) -> None:
         self._profile = profile
-        self._emulated = folder is not None
+        self._emulated = emulated_login is not None
         self._base_url = base_url
         self._transport = transport
-        given = None if self._emulated else os.environ.get("PINTEREST_TOKEN_STORE")
-        given = given or (None if self._emulated else profile.token_store)
         self.store: FileTokenStore = FileTokenStore(
-            given or (folder or config_folder()) / login_file(profile.name)
+            emulated_login
+            or os.environ.get("PINTEREST_TOKEN_STORE")
+            or profile.token_store
+            or config_folder() / login_file(profile.name)
         )
 
     @property
     def from_environment(self) -> bool:
         """Whether the environment holds a token."""
-        return not self._emulated and any(os.environ.get(name) for name in (*_ACCESS, *_REFRESH))
+        return not self._emulated and _set((*_ACCESS, *_REFRESH))
+
+    @property
+    def environment_first(self) -> bool:
+        """Whether a token of the environment is used, and not a login.
+
+        A login in the file that the environment itself names goes before the environment, if its
+        app is known.
+        """
+        if not self.from_environment or not os.environ.get("PINTEREST_TOKEN_STORE"):
+            return self.from_environment
+        kept = self.store.load()
+        if kept is None or (_set(_REFRESH) and kept.origin is not None):
+            return True  # what is kept came of the environment's own refresh token
+        return self.app() is None
 
     def source(self) -> TokenSource:
         """Return where tokens come from.
@@ -112,15 +128,15 @@ class Credentials:
         return RefreshingToken(self.store, app, base_url=self._base_url, transport=self._transport)
 
     def _found(self) -> TokenSource | None:
-        if self.from_environment or (
-            os.environ.get("PINTEREST_TOKEN_STORE") and not self._emulated
-        ):
-            return token_from_environment(base_url=self._base_url)
+        if self.environment_first:
+            app = self.app() if _set(_REFRESH) else None
+            return token_from_environment(app=app, base_url=self._base_url)
         kept = self.store.load()
         if kept is not None:
             return self._login(kept)
         path = self._profile.access_token_file
         if path is not None and not self._emulated:
+            _read("access_token_file", path)  # so that what it lacks is told before a call
             return CallableToken(partial(_read, "access_token_file", path))
         return StaticToken("emulated") if self._emulated else None
 
@@ -135,6 +151,10 @@ class Credentials:
         if kept.access_token is None or kept.expired(time.time()):
             raise ConfigurationError(f"the token kept in {self.store.path} has ended; log in again")
         return StaticToken(kept.access_token)
+
+
+def _set(names: tuple[str, ...]) -> bool:
+    return any(os.environ.get(name) for name in names)
 
 
 def no_credentials() -> CommandError:

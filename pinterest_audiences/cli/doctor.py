@@ -129,7 +129,7 @@ def _ad_account(context: Context) -> Iterator[Finding]:
 def _credentials(context: Context) -> Iterator[Finding]:
     credentials = context.credentials()
     credentials.source()
-    if credentials.from_environment:
+    if credentials.environment_first:
         yield Finding(check="credentials", finding="a token in the environment")
         return
     kept = credentials.store.load()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -57,8 +57,9 @@ def _run(words: list[str]) -> Exit:
     try:
         command, bound, ignored = app.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        text = str(error).strip().replace("\n", " ")
-        _tell(words, _usage_problem(text))
+        from pinterest_audiences.cli.misuse import misuse  # noqa: PLC0415 - when used
+
+        _tell(words, _usage_problem(misuse(error)))
         return Exit.USAGE
     if "context" not in ignored:  # --help, --version, --install-completion
         command(*bound.args, **bound.kwargs)
@@ -74,14 +75,12 @@ def _run(words: list[str]) -> Exit:
             result = command(*bound.args, **bound.kwargs, context=context)
         return result if isinstance(result, Exit) else Exit.OK
     except KeyboardInterrupt:
-        _tell_interrupt(words, context)
+        _tell_interrupt(words, _finish(command, context), context)
         return Exit.INTERRUPTED
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the last place where it can be told
-        problem = _problem(error)
-        if problem.exit == Exit.UNFINISHED and context is not None and context.resume_command:
-            problem = evolve(problem, hint=f"finish it with: {context.resume_command}")
+        problem = _problem(error, _finish(command, context))
         _tell(words, problem, context)
         if context is not None and context.screen.verbose > 1:
             context.screen.write("".join(traceback.format_tb(error.__traceback__)))
@@ -132,10 +131,20 @@ def _text(option: str, word: str) -> str:
         raise usage(f"{option}: its value is not UTF-8") from None
 
 
-def _problem(error: BaseException) -> Problem:
+def _finish(command: Callable[..., object], context: Context | None) -> str:
+    """Say what finishes what was begun; nothing where no job had begun."""
+    if context is None:
+        return ""
+    # `resume` knows of the lists whose job had begun, and a person is to go from all of them.
+    if getattr(command, "__name__", "") == "forget":
+        return "run the same `forget` again"
+    return f"finish it with: {context.resume_command}" if context.resume_command else ""
+
+
+def _problem(error: BaseException, finish: str = "") -> Problem:
     from pinterest_audiences.cli.problems import problem_of  # noqa: PLC0415 - when used
 
-    return problem_of(error)
+    return problem_of(error, finish=finish)
 
 
 def _usage_problem(text: str) -> Problem:
@@ -146,8 +155,10 @@ def _usage_problem(text: str) -> Problem:
 
 def _tell(words: Sequence[str], problem: Problem, context: Context | None = None) -> None:
     """Tell of an error, in the form of the results where that is known."""
-    from pinterest_audiences.cli.screen import Screen  # noqa: PLC0415 - when used
+    from pinterest_audiences.cli.misuse import without_secrets  # noqa: PLC0415 - when used
+    from pinterest_audiences.cli.screen import Screen  # noqa: PLC0415
 
+    problem = evolve(problem, message=without_secrets(problem.message, words))
     if context is not None:
         context.screen.problem(problem)
         return
@@ -165,18 +176,17 @@ def _said_output(words: Sequence[str]) -> str | None:
     return None
 
 
-def _tell_interrupt(words: Sequence[str], context: Context | None) -> None:
+def _tell_interrupt(words: Sequence[str], finish: str, context: Context | None) -> None:
     from pinterest_audiences.cli.problems import Problem  # noqa: PLC0415 - when used
 
-    resume = "" if context is None else context.resume_command
     _tell(
         words,
         Problem(
             exit=Exit.INTERRUPTED,
             code="interrupted",
-            message=f"interrupted; {'nothing is lost' if resume else 'no job had begun'}",
-            hint=f"finish it with: {resume}" if resume else "",
-            retryable=bool(resume),
+            message=f"interrupted; {'nothing is lost' if finish else 'no job had begun'}",
+            hint=finish,
+            retryable=bool(finish),
         ),
         context,
     )

@@ -97,6 +97,13 @@ _EXITS: tuple[tuple[type[Exception], Exit], ...] = (
     (PlanError, Exit.REFUSED),
 )
 _RETRYABLE = (Exit.TRY_LATER, Exit.UNFINISHED)
+_PASSING = (TransportError, RateLimitError, ServerError)
+# What stopped a job and does not pass by itself, and what is to be done before it is finished.
+_FIRST: Mapping[Exit, str] = {
+    Exit.USAGE: "put right what the text says",
+    Exit.CREDENTIALS: "log in, or give the token the right (`auth status` and `doctor` tell)",
+    Exit.NOT_FOUND: "check the ids, and what the token's user can see",
+}
 _HINTS: Mapping[str, str] = {
     "removals": "look at `plan`, and say --yes if that is right",
     "unknown_content": "say --adopt to take the list for empty, or mirror into a new one by --name",
@@ -115,17 +122,24 @@ _FLAGS = (
 _ARGUMENT = re.compile(r"\b(column|columns|delimiter|encoding|format)=('([^'\s]*)')?(?![\w\"])")
 
 
-def problem_of(error: BaseException) -> Problem:
+def problem_of(error: BaseException, *, finish: str = "") -> Problem:
     """Return what is told of an error.
 
     Args:
         error: Any; what is not ours is told by its kind and its one line.
+        finish: What finishes the job that had begun, as a hint; empty where none had.
     """
     if isinstance(error, CommandError):
-        return Problem(exit=error.exit, code=error.code, message=str(error), hint=error.hint)
+        return Problem(
+            exit=error.exit,
+            code=error.code,
+            message=str(error),
+            hint=error.hint,
+            retryable=error.exit in _RETRYABLE,
+        )
     if not isinstance(error, PinterestAudiencesError):
         return _foreign(error)
-    exit_code = next((code for kind, code in _EXITS if isinstance(error, kind)), Exit.UNEXPECTED)
+    exit_code, passing, first = _exit(error), _passing(error), ""
     code, hint = _word(type(error).__name__), ""
     if isinstance(error, GuardError):
         code, hint = f"guard_{error.guard}", _HINTS.get(error.guard, "")
@@ -133,14 +147,33 @@ def problem_of(error: BaseException) -> Problem:
         hint = error.hint
     elif isinstance(error, JobInterruptedError):
         hint = "`resume` finishes it"
+        cause = error.__cause__
+        first = "" if cause is None else _FIRST.get(_exit(cause), "")
+    if exit_code == Exit.UNFINISHED:
+        hint = ", then ".join(each for each in (first, finish or hint) if each)
+    text = str(error) if passing is None else f"the access token could not be refreshed: {passing}"
     return Problem(
         exit=exit_code,
         code=code,
-        message=in_words_of_the_command_line(str(error)),
+        message=in_words_of_the_command_line(text),
         hint=hint,
-        retryable=exit_code in _RETRYABLE,
+        retryable=exit_code in _RETRYABLE and not first,
         request_id=_request_id(error),
     )
+
+
+def _exit(error: BaseException) -> Exit:
+    if _passing(error) is not None:
+        return Exit.TRY_LATER
+    return next((code for kind, code in _EXITS if isinstance(error, kind)), Exit.UNEXPECTED)
+
+
+def _passing(error: BaseException) -> BaseException | None:
+    """Return what kept a token from being refreshed and passes by itself; no login mends that."""
+    cause = error.__cause__ if isinstance(error, AuthenticationError) else None
+    while cause is not None and not isinstance(cause, _PASSING):
+        cause = cause.__cause__
+    return cause
 
 
 def in_words_of_the_command_line(text: str) -> str:

@@ -75,11 +75,15 @@ def read_profile(wanted: str | None) -> tuple[Profile, list[str]]:
     """
     path = config_path()
     try:
-        text, warnings = path.read_text(encoding="utf-8"), _open_to_others(path)
+        text, warnings = path.read_text(encoding="utf-8-sig"), _open_to_others(path)
     except FileNotFoundError:
+        if os.environ.get("PINTEREST_AUDIENCES_CONFIG"):
+            raise _wrong(
+                path, "there is no such file, and PINTEREST_AUDIENCES_CONFIG names it"
+            ) from None
         if wanted is None:
             return Profile(), []
-        raise _wrong(path, f"there is no such file, and so no profile {wanted!r}") from None
+        raise _wrong(path, "there is no such file, and so no profile but default") from None
     except (OSError, UnicodeDecodeError) as error:
         told = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise _wrong(path, f"cannot be read: {told}") from None
@@ -98,7 +102,7 @@ def read_profile(wanted: str | None) -> tuple[Profile, list[str]]:
     read = {name: _profile(path, name, values) for name, values in found.items()}
     if wanted is not None and wanted not in read:
         raise _wrong(
-            path, f"there is no profile {wanted!r}; there are: {', '.join(read) or 'none'}"
+            path, f"there is no profile of that name; there are: {', '.join(read) or 'none'}"
         )
     return read.get(wanted or _DEFAULT, Profile()), warnings
 

@@ -198,3 +198,26 @@ def test_a_transport_of_the_clients_own_is_not_passed_by(monkeypatch: pytest.Mon
         with pytest.raises(ConfigurationError, match=r"token_from_environment\(transport="):
             make(transport=Emulator().transport())
     assert isinstance(token_from_environment(transport=Emulator().transport), RefreshingToken)
+
+
+@pytest.mark.parametrize("app", [True, False])
+async def test_an_access_token_is_used_while_the_store_is_empty(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, app: bool
+) -> None:
+    """Or where nothing is there to refresh a login with."""
+    store = FileTokenStore(tmp_path / "tokens.json")
+    set_all(monkeypatch, {**ACCESS, "PINTEREST_TOKEN_STORE": str(store.path)})
+    if app:
+        set_all(monkeypatch, APP_VALUES)
+    else:
+        with store.lock() as locked:
+            locked.save(kept())
+    assert (await source(TokenWorld()).get()).value == "pina_SENTINELaccess0"
+
+
+async def test_the_app_may_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment does not name one."""
+    monkeypatch.setenv("PINTEREST_REFRESH_ACCESS_TOKEN", FIRST)
+    world = TokenWorld()
+    found = token_from_environment(app=APP, transport=world.transport, clock=FakeClock())
+    assert (await found.get()).value == "pina_SENTINELaccess1"

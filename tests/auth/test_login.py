@@ -180,11 +180,13 @@ async def test_what_is_no_answer_is_passed_by(redirect_uri: str, tmp_path: Path)
         seen.append(visit(answer, method="POST"))
         seen.append(visit(back, raw=b"\x16\x03\x01"))
         seen.append(visit(back, raw=b"GET / HTTP/1.1\r\n" + b"a" * 20_000))
+        host = urlsplit(back).netloc
+        seen.append(visit(back, raw=f"GET //[ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()))
         seen.append(visit(answer))
 
     await start(show, redirect_uri, TokenWorld(), store=tmp_path / "t.json")
     silent[0].close()
-    assert [page[9:12] for page in seen] == ["404", "400", "400", "", "", "200"]
+    assert [page[9:12] for page in seen] == ["404", "400", "400", "", "", "400", "200"]
 
 
 async def test_the_first_answer_counts(redirect_uri: str, tmp_path: Path) -> None:

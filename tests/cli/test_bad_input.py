@@ -45,14 +45,16 @@ def let_in(server: PinterestServer, monkeypatch: pytest.MonkeyPatch) -> Pinteres
     return server
 
 
-def refused(done: Done, exit_code: int, code: str, *words: str) -> None:
+def refused(
+    done: Done, exit_code: int, code: str, *words: str, retryable: bool | None = None
+) -> None:
     """Expect one clear line and nothing else, with nothing secret in it."""
     assert (done.code, done.out) == (exit_code, ""), done.err
     (line,) = done.err.splitlines()
     error = json.loads(line)["error"]
     assert set(error) == {"code", "message", "hint", "retryable", "request_id", "exit"}
     assert (error["code"], error["exit"]) == (code, exit_code)
-    assert error["retryable"] is (exit_code in (6, 7))
+    assert error["retryable"] is (exit_code in (6, 7) if retryable is None else retryable)
     told = f"{error['message']} {error['hint'] or ''}"
     for word in words:
         assert word in told
@@ -119,7 +121,9 @@ def test_a_token_of_another_scope_reads_and_does_not_write(
     monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", token_for(server, "ads:read"))
     assert run("lists", "list").code == 0
     done = run("upload", people, "--name", "All", "-q")
-    refused(done, 7, "job_interrupted", "scope ads:write", "pinterest-audiences resume")
+    refused(
+        done, 7, "job_interrupted", "scope ads:write", "pinterest-audiences resume", retryable=False
+    )
     monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", TOKEN)
     assert run("resume").data[0]["left"] == 0
     monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", token_for(server, "ads:read"))

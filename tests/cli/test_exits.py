@@ -152,7 +152,10 @@ def test_7_is_interrupted_and_says_what_finishes_it(
     server.emulator.fault("status", operation="customer_lists_create", status=403, code=29)
     done = run("upload", people, "--name", "All", "--state", "jobs.sqlite3")
     assert (done.code, done.out, done.error["code"]) == (7, "", "job_interrupted")
-    assert done.error["hint"] == ("finish it with: pinterest-audiences resume --state jobs.sqlite3")
+    first, hint = done.error["hint"].split(", then ")
+    assert hint == "finish it with: pinterest-audiences resume --state jobs.sqlite3"
+    assert first.startswith("log in, or give the token the right")  # which no retry does
+    assert done.error["retryable"] is False
     assert done.error["request_id"].isdigit()
     (report,) = run("resume", "--state", "jobs.sqlite3").data
     assert (report["status"], report["added"]) == ("done", PEOPLE)

@@ -136,11 +136,9 @@ def test_ctrl_c_keeps_what_was_said_against_the_emulator_of_the_environment(
     monkeypatch.setenv("PINTEREST_API_URI", "emulator:")
     server.emulator.fault("status", operation="customer_lists_create", status=403, code=29)
     done = run("upload", "people.txt", "--name", "All", "--no-emulator")
-    assert (done.code, done.error["hint"]) == (
-        7,
-        "finish it with: pinterest-audiences resume --no-emulator",
-    )
-    (report,) = run(*said(done.error["hint"].removeprefix("finish it with: "))).data
+    _, _, command = done.error["hint"].partition("finish it with: ")
+    assert (done.code, command) == (7, "pinterest-audiences resume --no-emulator")
+    (report,) = run(*said(command)).data
     assert members(server.emulator, report["customer_list_id"]) == EVERYBODY
 
 
@@ -309,3 +307,24 @@ def test_ctrl_c_while_the_program_is_loaded_is_no_traceback() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_ctrl_c_again_ends_a_refresh_that_hangs(
+    server: PinterestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for, because the old token may be over; but not against a person's will."""
+    monkeypatch.delenv("PINTEREST_ACCESS_TOKEN")
+    for name in ("PINTEREST_REFRESH_ACCESS_TOKEN", "PINTEREST_APP_ID", "PINTEREST_APP_SECRET"):
+        monkeypatch.setenv(name, "1234567")
+    hangs = stuck(server.emulator, "oauth_token")
+    with started("lists", "list") as process:
+        assert hangs.wait(PATIENCE)
+        end = time.monotonic() + PATIENCE / 3  # less than a refresh waits for an answer
+        while process.poll() is None and time.monotonic() < end:
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.2)
+        assert process.poll() in (130, -signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in err
+    assert json.loads(err.splitlines()[-1])["error"]["code"] == "interrupted"

@@ -62,7 +62,7 @@ def login(
     with _place(context) as place:
         credentials = context.credentials(place)
         if token_stdin:
-            token = checked_token(sys.stdin.readline().strip(), "standard input")
+            token = _token_on_stdin()
             with credentials.store.lock() as store:
                 store.reserve()
                 store.save(TokenSet(access_token=token))
@@ -81,7 +81,7 @@ def login(
                 timeout=timeout,
                 browser=browser,
             )
-    if credentials.from_environment:
+    if credentials.environment_first:
         context.screen.warn("the environment holds a token too, and it goes before the login")
     context.out.row(_told(context, credentials))
 
@@ -181,6 +181,16 @@ def _place(context: Context) -> AbstractContextManager[Embedded | None]:
     return embedded(context.emulator_file) if context.emulated else nullcontext()
 
 
+def _token_on_stdin() -> str:
+    try:
+        line = sys.stdin.readline().strip()
+    except UnicodeDecodeError:
+        raise usage("standard input: it is not text") from None
+    if not line:
+        raise usage("standard input: it is empty, or its first line is; a token is needed")
+    return checked_token(line, "standard input")
+
+
 def _app(context: Context, credentials: Credentials, app_id: str | None) -> AppCredentials:
     app = credentials.app(app_id)
     if app is not None:
@@ -201,9 +211,13 @@ def _app(context: Context, credentials: Credentials, app_id: str | None) -> AppC
         )
     from getpass import getpass  # noqa: PLC0415 - for a person
 
-    return AppCredentials(
-        known, getpass("The app's secret (it is not shown): ", context.screen.stream)
-    )
+    try:
+        secret = getpass("The app's secret (it is not shown): ", context.screen.stream)
+    except EOFError:
+        raise CommandError(
+            "no app secret: nothing was typed", code="no_app", exit=Exit.CREDENTIALS
+        ) from None
+    return AppCredentials(known, secret)
 
 
 def _show(context: Context, *, browser: bool) -> Callable[[str], object]:
@@ -219,7 +233,7 @@ def _show(context: Context, *, browser: bool) -> Callable[[str], object]:
 
 def _told(context: Context, credentials: Credentials) -> dict[str, JSON]:
     """Say what is known of credentials; no token and no secret is in it."""
-    kept = None if credentials.from_environment else credentials.store.load()
+    kept = None if credentials.environment_first else credentials.store.load()
     now = time.time()
     return {
         "source": _source(context, credentials, kept),
@@ -234,7 +248,7 @@ def _told(context: Context, credentials: Credentials) -> dict[str, JSON]:
 
 
 def _source(context: Context, credentials: Credentials, kept: TokenSet | None) -> str | None:
-    if credentials.from_environment:
+    if credentials.environment_first:
         return "environment"
     if kept is not None:
         return "login"
@@ -244,7 +258,7 @@ def _source(context: Context, credentials: Credentials, kept: TokenSet | None) -
 
 
 def _refreshable(credentials: Credentials, kept: TokenSet | None) -> bool:
-    if credentials.from_environment:
+    if credentials.environment_first:
         names = ("PINTEREST_REFRESH_ACCESS_TOKEN", "PINTEREST_REFRESH_ACCESS_TOKEN_FILE")
         return any(os.environ.get(name) for name in names)
     return kept is not None and bool(kept.refresh_token) and credentials.app() is not None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+
 from pinterest_audiences.cli.embedded import locked
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.options import COMMON, Common, Flag, Given
-from pinterest_audiences.cli.refusals import usage
+from pinterest_audiences.cli.refusals import CommandError, usage
 
 __all__ = ["serve"]
 
 _LAST_PORT = 65_535
+_HERE = "127.0.0.1"
 
 
 def serve(
@@ -41,6 +44,7 @@ def serve(
         raise usage("--match-rate: a number from 0 to 1 is needed")
     if not processing_seconds >= 0:
         raise usage("--processing-seconds: a number from 0 up is needed")
+    _see_that_it_is_free(port)
     words = [f"--port={port}", f"--seed={seed}", f"--match-rate={match_rate}"]
     words.append(f"--processing-seconds={processing_seconds}")
     context.screen.note(
@@ -51,3 +55,20 @@ def serve(
     context.use_emulator()
     with locked(context.emulator_file):
         return Exit(main([*words, f"--state={context.emulator_file}"]))
+
+
+def _see_that_it_is_free(port: int) -> None:
+    """Refuse a port that cannot be listened on, before anybody is told to use it.
+
+    Raises:
+        CommandError: It cannot.
+    """
+    try:
+        socket.create_server((_HERE, port)).close()
+    except OSError as error:
+        raise CommandError(
+            f"cannot listen on {_HERE}:{port}: {error.strerror or type(error).__name__}",
+            code="port_taken",
+            exit=Exit.UNEXPECTED,
+            hint="say another --port, or 0 for any free one",
+        ) from None
