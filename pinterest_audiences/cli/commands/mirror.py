@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from attrs import fields
 from cyclopts import Parameter
 
 from pinterest_audiences.cli.context import Context
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["mirror", "plan"]
 
+_MOST_REMOVED = 0.2
+
 
 def plan(
     file: File,
@@ -41,7 +44,7 @@ def plan(
     which: ListChoice = ANY_LIST,
     source: SourceOptions = AS_USUAL,
     adopt: Flag = False,
-    max_removal_share: float = 0.2,
+    max_removal_share: float = _MOST_REMOVED,
     match_rate: float | None = None,
     keep_unhashed: Flag = False,
     common: Common = COMMON,
@@ -87,7 +90,7 @@ def mirror(
     source: SourceOptions = AS_USUAL,
     plan_file: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     adopt: Flag = False,
-    max_removal_share: float = 0.2,
+    max_removal_share: float | None = None,
     match_rate: float | None = None,
     yes: Flag = False,
     dry_run: Flag = False,
@@ -104,7 +107,7 @@ def mirror(
         source: How the source is read.
         plan_file: Apply this plan, the JSON of `plan`, instead of a source; - for standard input.
         adopt: Take a list that no job created for empty.
-        max_removal_share: Removing more than this share of the list needs --yes.
+        max_removal_share: Removing more than this share of the list, else 0.2, needs --yes.
         match_rate: The share of records you expect to match, for the forecast.
         yes: Yes to removing more than that share.
         dry_run: Plan, and apply nothing.
@@ -115,9 +118,18 @@ def mirror(
     """
     if (file is None) == (plan_file is None):
         raise usage("exactly one of FILE and --plan-file is needed")
+    approved = None
     if plan_file is None:
         which.check()
-    approved = None if plan_file is None else Plan.from_json(_text(plan_file))
+    else:
+        said = {
+            "--adopt": adopt,
+            "--max-removal-share": max_removal_share is not None,
+            "--match-rate": match_rate is not None,
+            "--keep-unhashed": keep_unhashed,
+        }
+        _refuse_beside_a_plan(which, source, [name for name, given in said.items() if given])
+        approved = _approved(context, plan_file)
     with context.client() as client, following(context.screen) as teller:
         made = approved or _planned(
             context,
@@ -126,7 +138,7 @@ def mirror(
             which,
             source,
             adopt=adopt,
-            max_removal_share=max_removal_share,
+            max_removal_share=_MOST_REMOVED if max_removal_share is None else max_removal_share,
             match_rate=match_rate,
             keep_unhashed=keep_unhashed,
         )
@@ -166,6 +178,41 @@ def _planned(
         match_rate=match_rate,
         state=context.state,
     )
+
+
+def _refuse_beside_a_plan(which: ListChoice, source: SourceOptions, said: list[str]) -> None:
+    """Refuse options that a plan has decided already; they would change nothing."""
+    chosen = {"--name": which.name, "--list": which.list_id}
+    said = [
+        *(name for name, value in chosen.items() if value is not None),
+        *(
+            f"--{field.name.replace('_', '-')}"
+            for field in fields(SourceOptions)
+            if getattr(source, field.name) != getattr(AS_USUAL, field.name)
+        ),
+        *said,
+    ]
+    if said:
+        raise usage(
+            f"--plan-file cannot be used with {', '.join(said)}: the plan has decided it",
+            "plan again with these, or leave them out",
+        )
+
+
+def _approved(context: Context, file: str) -> Plan:
+    """Read a plan.
+
+    Raises:
+        CommandError: It is none, or one for another ad account than the flag says.
+    """
+    approved = Plan.from_json(_text(file))
+    account = context.options.ad_account
+    if account is not None and account != approved.ad_account_id:
+        raise usage(
+            f"--ad-account {account} is not the plan's, which is {approved.ad_account_id}",
+            "leave it out: the plan says whose list it is for",
+        )
+    return approved
 
 
 def _text(file: str) -> str:

@@ -1,0 +1,55 @@
+"""What is refused, or done, rather than passed over in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli.conftest import Done, Run
+
+
+def refused(done: Done, exit_code: int, *words: str) -> None:
+    """Expect an error and no result."""
+    assert (done.code, done.out) == (exit_code, ""), done.err
+    told = f"{done.error['message']} {done.error['hint'] or ''}"
+    for word in words:
+        assert word in told
+
+
+@pytest.fixture
+def plan_file(run: Run, people: Path) -> Path:
+    """A plan that was approved, for a list named All."""
+    path = Path("plan.json")
+    path.write_text(run("plan", people, "--name", "All", "--emulator", "-o", "json").out)
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--name", "Other"),
+        ("--list", "643"),
+        ("--adopt",),
+        ("--max-removal-share", "0.2"),
+        ("--match-rate", "0.5"),
+        ("--keep-unhashed",),
+        ("--column", "email"),
+        ("--max-reject-share", "0.5"),
+    ],
+    ids=" ".join,
+)
+def test_a_plan_takes_no_options_that_it_has_decided(
+    run: Run, plan_file: Path, words: tuple[str, ...]
+) -> None:
+    """They would be passed over, and another list than the one that was typed be changed."""
+    done = run("mirror", "--plan-file", plan_file, *words, "--emulator")
+    refused(done, 2, words[0], "--plan-file")
+    assert run("lists", "list", "--emulator").data == []
+
+
+def test_a_plan_is_for_its_own_ad_account(run: Run, plan_file: Path) -> None:
+    """A flag that says another one is refused, and one that says the same is not."""
+    mirror = ("mirror", "--plan-file", plan_file, "--emulator", "--ad-account")
+    refused(run(*mirror, "12"), 2, "--ad-account 12")
+    assert run("lists", "list", "--emulator").data == []
+    assert run(*mirror, "549755885175").data["name"] == "All"
