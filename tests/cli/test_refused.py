@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +56,21 @@ def test_a_plan_is_for_its_own_ad_account(run: Run, plan_file: Path) -> None:
     refused(run(*mirror, "12"), 2, "--ad-account 12")
     assert run("lists", "list", "--emulator").data == []
     assert run(*mirror, "549755885175").data["name"] == "All"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have paths on Unix only")
+def test_a_pipe_with_a_path_is_not_counted_before_it_is_sent(run: Run, people: Path) -> None:
+    """It can be read once; unasked nothing is removed, and with --yes everything is."""
+    run("upload", people, "--name", "All", "--emulator", "-q")
+    command = [sys.executable, "-m", "pinterest_audiences", "remove", "/dev/stdin"]
+    command += ["--name", "All", "--emulator", "-q", "--column", "email"]
+    for more, code in (((), 8), (("--yes",), 0)):
+        done = subprocess.run(
+            [*command, *more],
+            input=people.read_bytes(),
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == code
+        assert (b"/dev/stdin" in done.stderr) is (code == 8)
+    assert run("status", "--emulator").data[0]["records"] == 0

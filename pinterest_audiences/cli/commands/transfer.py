@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinterest_audiences.cli.context import Context
@@ -215,8 +216,10 @@ def _guard(context: Context, file: str, which: ListChoice, source: SourceOptions
     records = sum(each.records for each in known)
     if not records:
         return
-    if file == "-":
-        raise _refused("how much standard input removes is not known beforehand")
+    # What can be read once only would be counted here, and be empty when it is to be sent.
+    if file == "-" or (Path(file).exists() and not Path(file).is_file()):
+        told = "standard input" if file == "-" else f"{file}, which is no regular file,"
+        raise _refused(f"how much {told} removes is not known beforehand")
     share = allowed_rejects(context, source)
     # What is known of the list has nobody twice.
     count = preparation(file, source, share=share, deduplicate=True).run().records
