@@ -74,3 +74,25 @@ def test_a_pipe_with_a_path_is_not_counted_before_it_is_sent(run: Run, people: P
         assert done.returncode == code
         assert (b"/dev/stdin" in done.stderr) is (code == 8)
     assert run("status", "--emulator").data[0]["records"] == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"id,email\n1,ada@shop.example\n", b"[]", b"{}", b"null", b"\xff\xfe{", b"", b'{"job_id": 1}'],
+    ids=ascii,
+)
+@pytest.mark.parametrize("how", ["file", "standard input"])
+def test_a_plan_file_that_is_no_plan_is_usage(content: bytes, how: str) -> None:
+    """Whatever its bytes are; the error says which file, and what writes one."""
+    Path("plan.csv").write_bytes(content)
+    word = "plan.csv" if how == "file" else "-"
+    done = subprocess.run(
+        [sys.executable, "-m", "pinterest_audiences", "mirror", "--plan-file", word, "--emulator"],
+        input=content,
+        capture_output=True,
+        check=False,
+    )
+    told = Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+    named = word if how == "file" else how
+    refused(told, 2, f"{named}: is no plan", "`plan -o json`")
+    assert "shop.example" not in told.err

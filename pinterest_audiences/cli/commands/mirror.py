@@ -26,6 +26,7 @@ from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import usage
 from pinterest_audiences.cli.reports import dry_plan_report, show_report, warn_of
 from pinterest_audiences.cli.sources import allowed_rejects, preparation
+from pinterest_audiences.jobs.errors import PlanError
 from pinterest_audiences.jobs.plan import Plan
 
 if TYPE_CHECKING:
@@ -205,7 +206,11 @@ def _approved(context: Context, file: str) -> Plan:
     Raises:
         CommandError: It is none, or one for another ad account than the flag says.
     """
-    approved = Plan.from_json(_text(file))
+    try:
+        approved = Plan.from_json(_bytes(file).decode("utf-8-sig"))
+    except (PlanError, UnicodeDecodeError):
+        told = "standard input" if file == "-" else file
+        raise usage(f"{told}: is no plan: JSON as `plan -o json` writes it is needed") from None
     account = context.options.ad_account
     if account is not None and account != approved.ad_account_id:
         raise usage(
@@ -215,15 +220,13 @@ def _approved(context: Context, file: str) -> Plan:
     return approved
 
 
-def _text(file: str) -> str:
+def _bytes(file: str) -> bytes:
     if file == "-":
-        return sys.stdin.read()
+        return sys.stdin.buffer.read() if sys.stdin else b""
     try:
-        return Path(file).read_text(encoding="utf-8")
+        return Path(file).read_bytes()
     except OSError as error:
         raise usage(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise usage(f"{file}: is no plan") from None
 
 
 def _row(context: Context, made: Plan) -> dict[str, JSON]:
