@@ -17,9 +17,18 @@ if TYPE_CHECKING:
     from pinterest_audiences.models import JSON, RecordRow
     from pinterest_audiences.records.prepare import Preparation
 
-__all__ = ["dry_plan_report", "dry_report", "show_report", "show_reports", "warn_of"]
+__all__ = [
+    "dry_plan_report",
+    "dry_report",
+    "in_our_words",
+    "joined",
+    "show_report",
+    "show_reports",
+    "warn_of",
+]
 
 _DRY = "dry run: nothing was sent"
+_WORDS = ("blocked", "findings", "problem", "jobs", "lists")  # in sentences, or what has some
 _COLUMNS = (
     "job_id",
     "kind",
@@ -44,7 +53,27 @@ def show_reports(context: Context, reports: Iterable[JobReport]) -> None:
     kept = list(reports)
     for report in kept:
         warn_of(context, report.findings)
-    context.out.rows((report.to_dict() for report in kept), _COLUMNS)
+    context.out.rows((in_our_words(report.to_dict()) for report in kept), _COLUMNS)
+
+
+def in_our_words(told: dict[str, JSON]) -> dict[str, JSON]:
+    """Return what the library tells of something, with flags in the place of its arguments."""
+    return {name: _in_our_words(value) if name in _WORDS else value for name, value in told.items()}
+
+
+def _in_our_words(value: JSON) -> JSON:
+    if isinstance(value, str):
+        return in_words_of_the_command_line(value)
+    if isinstance(value, dict):
+        return in_our_words(value)
+    if isinstance(value, list | tuple):
+        return [_in_our_words(each) for each in value]
+    return value
+
+
+def joined(findings: JSON) -> str:
+    """Return findings on one line, for a table."""
+    return "; ".join(map(str, findings)) if isinstance(findings, list | tuple) else ""
 
 
 def warn_of(context: Context, findings: Iterable[str]) -> None:
@@ -108,11 +137,11 @@ def dry_plan_report(plan: Plan) -> JobReport:
 
 def _row(context: Context, report: JobReport) -> Mapping[str, JSON]:
     """Return a report; for a person without what is nested in it."""
-    told = report.to_dict()
+    told = in_our_words(report.to_dict())
     if context.out.form in ("json", "ndjson"):
         return told
     source = told.pop("source")
-    told["findings"] = "; ".join(report.findings)
+    told["findings"] = joined(told["findings"])
     if isinstance(source, dict):
         told["source_rows"], told["source_rejected"] = source["rows"], source["rejected"]
     return told

@@ -9,9 +9,10 @@ from cyclopts import Parameter
 from pinterest_audiences.cli.context import Context
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.options import COMMON, Common, File, Flag, Given, ListId
+from pinterest_audiences.cli.problems import in_words_of_the_command_line
 from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import CommandError, usage
-from pinterest_audiences.cli.reports import show_reports
+from pinterest_audiences.cli.reports import in_our_words, show_reports
 from pinterest_audiences.cli.rows import row_of
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def status(*, list_id: _ListFlag = None, common: Common = COMMON, context: Given
     number = None if list_id is None else context.list_id(list_id)
     with context.offline_client() as client:
         known = _known(context, client, number)
-    context.out.rows((each.to_dict() for each in known), _STATUS_COLUMNS)
+    context.out.rows((in_our_words(each.to_dict()) for each in known), _STATUS_COLUMNS)
 
 
 def wait(
@@ -162,7 +163,8 @@ def forget(
         )
     for each in receipt.lists:
         if each.problem:
-            context.screen.warn(f"list {each.customer_list_id}: {each.problem}")
+            problem = in_words_of_the_command_line(each.problem)
+            context.screen.warn(f"list {each.customer_list_id}: {problem}")
     _show_receipt(context, receipt)
     if any(each.problem for each in receipt.lists):
         return Exit.UNFINISHED
@@ -215,10 +217,10 @@ def _dry_receipt(context: Context, source: object, kind: str, reference: str) ->
 
 def _show_receipt(context: Context, receipt: ForgetReceipt) -> None:
     if context.out.form in ("json", "ndjson"):
-        context.out.row(receipt.to_dict())
+        context.out.row(in_our_words(receipt.to_dict()))
         return
     context.screen.note(f"{receipt.people:,} people, {receipt.unusable:,} of them unusable")
-    context.out.rows((each.to_dict() for each in receipt.lists), _FORGET_COLUMNS)
+    context.out.rows((in_our_words(each.to_dict()) for each in receipt.lists), _FORGET_COLUMNS)
 
 
 def _known(context: Context, client: Client, number: str | None) -> list[ListStatus]:

@@ -24,7 +24,13 @@ from pinterest_audiences.cli.options import (
 from pinterest_audiences.cli.problems import in_words_of_the_command_line
 from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import usage
-from pinterest_audiences.cli.reports import dry_plan_report, show_report, warn_of
+from pinterest_audiences.cli.reports import (
+    dry_plan_report,
+    in_our_words,
+    joined,
+    show_report,
+    warn_of,
+)
 from pinterest_audiences.cli.sources import allowed_rejects, preparation
 from pinterest_audiences.jobs.errors import PlanError
 from pinterest_audiences.jobs.plan import Plan
@@ -230,10 +236,9 @@ def _bytes(file: str) -> bytes:
 
 
 def _row(context: Context, made: Plan) -> dict[str, JSON]:
-    told = made.to_dict()
+    told = in_our_words(made.to_dict())
     if context.out.form in ("json", "ndjson"):
         return told
     del told["source"]
-    told["findings"] = "; ".join(made.findings)
-    told["blocked"] = in_words_of_the_command_line(made.blocked)
+    told["findings"] = joined(told["findings"])
     return told
