@@ -96,3 +96,11 @@ def test_a_plan_file_that_is_no_plan_is_usage(content: bytes, how: str) -> None:
     named = word if how == "file" else how
     refused(told, 2, f"{named}: is no plan", "`plan -o json`")
     assert "shop.example" not in told.err
+
+
+def test_an_audience_of_a_list_that_is_not_there_is_not_found(run: Run) -> None:
+    """As its dry run says, and no bad request."""
+    create = ("audience", "create", "999", "--name", "All", "--emulator")
+    for words in (create, (*create, "--dry-run")):
+        refused(run(*words), 4, "check the ids")
+    assert run("audience", "list", "--emulator").data == []

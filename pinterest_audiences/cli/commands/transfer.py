@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import CommandError
 from pinterest_audiences.cli.reports import dry_report, show_report
 from pinterest_audiences.cli.sources import allowed_rejects, preparation
+from pinterest_audiences.jobs.errors import GuardError
 
 if TYPE_CHECKING:
     from pinterest_audiences.blocking import Client
@@ -175,7 +178,11 @@ def _send(
             context, dry_report(context, ready, list_id, which.name, keep_unhashed=keep_unhashed)
         )
         return
-    with context.client() as client, following(context.screen) as teller:
+    with (
+        context.client() as client,
+        following(context.screen) as teller,
+        _missing_list_is_not_found(),
+    ):
         if must_be_new:
             _check_new(context, client, which.name or "")
         report: JobReport = client.upload(
@@ -191,6 +198,19 @@ def _send(
             patience=patience,
         )
     show_report(context, report)
+
+
+@contextmanager
+def _missing_list_is_not_found() -> Generator[None, None, None]:
+    """End as for an id that is not there where a name is not; nobody has to decide anything."""
+    try:
+        yield
+    except GuardError as error:
+        if error.guard != "no_list":
+            raise
+        raise CommandError(
+            f"{error}", code="not_found", exit=Exit.NOT_FOUND, hint="see `lists list`"
+        ) from None
 
 
 def _check_new(context: Context, client: Client, name: str) -> None:
