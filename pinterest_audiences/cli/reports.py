@@ -10,10 +10,11 @@ from pinterest_audiences.jobs.report import JobReport
 from pinterest_audiences.jobs.source import SourceKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pinterest_audiences.cli.context import Context
     from pinterest_audiences.jobs.plan import Plan
+    from pinterest_audiences.jobs.report import ListStatus
     from pinterest_audiences.models import JSON, RecordRow
     from pinterest_audiences.records.prepare import Preparation
 
@@ -89,9 +90,22 @@ def dry_report(
     customer_list_id: str | None,
     name: str | None,
     *,
+    known: Sequence[ListStatus],
     keep_unhashed: bool,
 ) -> JobReport:
-    """Read a source to its end, and say what would be sent."""
+    """Read a source to its end, and say what would be sent.
+
+    Args:
+        context: What the command works with.
+        ready: The source.
+        customer_list_id: The list's id, if it is said.
+        name: The list's name, if it is said.
+        known: The lists that may be meant, as the state file knows them.
+        keep_unhashed: Whether columns of rows that go unhashed may be kept.
+    """
+    if len(known) == 1:
+        customer_list_id = customer_list_id or known[0].customer_list_id
+        name = name or known[0].name
     account = context.ad_account
     with SourceKeys(
         ready, kind="", column=None, keep_unhashed=keep_unhashed, state=context.state

@@ -29,3 +29,66 @@ def test_what_blocks_a_plan_is_said_in_flags_in_every_form(run: Run, few: Path, 
     mirror = ("mirror", "--plan-file", "-", "--emulator")
     assert run(*mirror, stdin=plan).code == 8
     assert run(*mirror, "--yes", stdin=plan).data["removed"] == PEOPLE - 1
+
+
+def test_a_removal_that_needs_a_yes_says_so_when_it_is_dry(run: Run, people: Path) -> None:
+    """In its findings, as a mirror's; and not where yes is said, or little would go."""
+    run("upload", people, "--name", "All", "--emulator", "-q")
+    remove = ("remove", people, "--name", "All", "--emulator")
+    assert run(*remove).code == 8
+    done = run(*remove, "--dry-run")
+    assert (done.code, done.data["planned"]) == (0, PEOPLE)
+    assert done.data["findings"][0] == (
+        "300 of 300 records (100%) would be removed, more than 20%; say --yes if that is right"
+    )
+    assert "warning: 300 of 300 records" in done.err
+    Path("few.csv").write_text("email\nperson1@shop.example\n")
+    little = ("remove", "few.csv", "--name", "All", "--emulator")
+    for words in ((*remove, "--yes"), little):
+        assert run(*words, "--dry-run").data["findings"] == ["dry run: nothing was sent"]
+    piped = run("remove", "-", *remove[2:], "--dry-run", stdin="a@shop.example\n")
+    assert "not known beforehand; say --yes" in piped.data["findings"][0]
+    assert run("status", "--emulator").data[0]["records"] == PEOPLE
+
+
+@pytest.mark.parametrize("which", [("--name", "Nolist"), ("--list", "643")])
+def test_a_removal_from_a_list_that_is_not_there_fails_when_it_is_dry_too(
+    run: Run, people: Path, which: tuple[str, str]
+) -> None:
+    """With the same exit code and the same word for scripts."""
+    remove = ("remove", people, *which, "--emulator", "-q")
+    for words in ((*remove, "--yes"), (*remove, "--dry-run")):
+        done = run(*words)
+        assert (done.code, done.out, done.error["code"]) == (4, "", "not_found"), words
+
+
+def test_a_removal_finds_a_list_that_no_job_has_made_when_it_is_dry(
+    run: Run, people: Path, tmp_path: Path
+) -> None:
+    """By its name, at Pinterest; nothing is known of what is on it."""
+    made = run("upload", people, "--name", "All", "--emulator").data
+    for path in list((tmp_path / "state").rglob("state.sqlite3*")):
+        path.unlink()
+    told = run("remove", people, "--name", "All", "--emulator", "--dry-run", "--yes").data
+    assert told["customer_list_id"] == made["customer_list_id"]
+    assert told["findings"] == ["dry run: nothing was sent"]
+
+
+def test_a_name_that_is_taken_is_refused_when_it_is_dry_too(run: Run, people: Path) -> None:
+    """With the same exit code and the same word for scripts; a free one is not."""
+    create = ("lists", "create", people, "--emulator", "-q", "--name")
+    assert run(*create, "All", "--dry-run").data["status"] == "dry_run"
+    run(*create, "All")
+    for words in ((*create, "All"), (*create, "All", "--dry-run")):
+        done = run(*words)
+        assert (done.code, done.out, done.error["code"]) == (8, "", "guard_name_taken")
+
+
+def test_a_dry_upload_tells_which_list_it_is_where_that_is_known(run: Run, people: Path) -> None:
+    """By its name or by its id; of another name nothing is known."""
+    number = run("upload", people, "--name", "All", "--emulator").data["customer_list_id"]
+    for which in (("--name", "All"), ("--list", number)):
+        told = run("upload", people, *which, "--emulator", "--dry-run").data
+        assert (told["customer_list_id"], told["name"]) == (number, "All")
+    told = run("upload", people, "--name", "Other", "--emulator", "--dry-run").data
+    assert (told["customer_list_id"], told["name"]) == (None, "Other")
