@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pinterest_audiences.records.prepare import Preparation
 
 __all__ = [
-    "dry_plan_report",
     "dry_report",
     "in_our_words",
     "joined",
+    "show_dry_plan",
     "show_report",
     "show_reports",
     "warn_of",
@@ -132,9 +132,9 @@ def dry_report(
     )
 
 
-def dry_plan_report(plan: Plan) -> JobReport:
-    """Say what applying a plan would come to, in the words of a job."""
-    return JobReport(
+def show_dry_plan(context: Context, plan: Plan) -> None:
+    """Write what applying a plan would come to, as the report of a job and what it would do."""
+    report = JobReport(
         job_id=plan.job_id,
         kind="mirror",
         status="dry_run",
@@ -147,6 +147,8 @@ def dry_plan_report(plan: Plan) -> JobReport:
         source=plan.source,
         findings=(*plan.findings, *([plan.blocked] if plan.blocked else []), _DRY),
     )
+    warn_of(context, report.findings)
+    context.out.row({**_row(context, report), "to_add": plan.add, "to_remove": plan.remove})
 
 
 def _row(context: Context, report: JobReport) -> Mapping[str, JSON]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,18 @@ def test_a_dry_upload_tells_which_list_it_is_where_that_is_known(run: Run, peopl
         assert (told["customer_list_id"], told["name"]) == (number, "All")
     told = run("upload", people, "--name", "Other", "--emulator", "--dry-run").data
     assert (told["customer_list_id"], told["name"]) == (None, "Other")
+
+
+@pytest.mark.parametrize("form", ["json", "table", "csv"])
+def test_a_dry_mirror_tells_how_many_come_and_how_many_go(run: Run, few: Path, form: str) -> None:
+    """And not only their sum."""
+    few.write_text("email\nperson1@shop.example\nnew@shop.example\nnewer@shop.example\n")
+    done = run("mirror", few, "--name", "All", "--emulator", "--dry-run", "-o", form)
+    if form == "json":
+        told = {name: str(value) for name, value in done.data.items()}
+    elif form == "table":
+        told = dict(line.split(maxsplit=1) for line in done.out.splitlines() if " " in line)
+    else:
+        (told,) = csv.DictReader(done.out.splitlines())
+    assert (told["to_add"], told["to_remove"]) == ("2", str(PEOPLE - 1))
+    assert told["planned"] == str(PEOPLE + 1)

@@ -25,9 +25,9 @@ from pinterest_audiences.cli.problems import in_words_of_the_command_line
 from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import usage
 from pinterest_audiences.cli.reports import (
-    dry_plan_report,
     in_our_words,
     joined,
+    show_dry_plan,
     show_report,
     warn_of,
 )
@@ -150,7 +150,7 @@ def mirror(
             keep_unhashed=keep_unhashed,
         )
         if dry_run:
-            show_report(context, dry_plan_report(made))
+            show_dry_plan(context, made)
             return
         report = client.apply(
             made,
