@@ -104,3 +104,49 @@ def test_an_audience_of_a_list_that_is_not_there_is_not_found(run: Run) -> None:
     for words in (create, (*create, "--dry-run")):
         refused(run(*words), 4, "check the ids")
     assert run("audience", "list", "--emulator").data == []
+
+
+NOBODY = {"header": "email\n", "rejects": "email\nnobody\n", "empty": ""}
+
+
+@pytest.mark.parametrize("content", NOBODY.values(), ids=NOBODY)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lists", "create", "nobody.csv", "--name", "All", "--max-reject-share", "1"),
+        ("lists", "create", "nobody.csv", "--name", "All", "--max-reject-share", "1", "--dry-run"),
+        ("demo", "nobody.csv"),
+    ],
+    ids=("create", "dry", "demo"),
+)
+def test_no_list_is_made_of_nobody(run: Run, words: tuple[str, ...], content: str) -> None:
+    """It is the source that is wrong, and it is named."""
+    Path("nobody.csv").write_text(content)
+    done = run(*words) if words[0] == "demo" else run(*words, "--emulator")
+    refused(done, 5, "nobody.csv")
+    assert done.error["code"] == "source"
+    assert run("lists", "list", "--emulator").data == []
+
+
+@pytest.mark.parametrize("how", ["-", "nobody.csv", "nobody.txt"])
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+@pytest.mark.parametrize("command", ["upload", "remove"])
+def test_a_source_without_a_byte_is_no_source(
+    run: Run, people: Path, command: str, how: str, more: tuple[str, ...]
+) -> None:
+    """On standard input as in a file: whatever should have written it has not."""
+    run("upload", people, "--name", "All", "--emulator", "-q")
+    Path("nobody.csv").touch()
+    Path("nobody.txt").touch()
+    yes = ("--yes",) if command == "remove" else ()
+    done = run(command, how, "--name", "All", "--emulator", *more, *yes)
+    refused(done, 5, "is empty")
+
+
+def test_a_header_without_rows_is_an_export_of_nobody(run: Run, people: Path) -> None:
+    """On most days nobody asks to be taken off a list."""
+    run("upload", people, "--name", "All", "--emulator", "-q")
+    Path("nobody.csv").write_text("email\n")
+    for command in ("upload", "remove"):
+        done = run(command, "nobody.csv", "--name", "All", "--emulator")
+        assert (done.code, done.data["planned"]) == (0, 0)

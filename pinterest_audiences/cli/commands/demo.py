@@ -10,6 +10,7 @@ from pinterest_audiences.cli.people import made_up_customers
 from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import usage
 from pinterest_audiences.cli.sources import preparation
+from pinterest_audiences.errors import SourceError
 from pinterest_audiences.records.prepare import prepare
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def demo(
             state=context.state,
             on_event=context.watching(teller),
         )
+        if not report.planned:
+            raise SourceError("has no customer that can be sent", source=told)
         teller.wait("2. waiting until the list is ready; at Pinterest that takes a day or two")
         ready = client.wait_until_ready(
             account, report.customer_list_id or "", timeout=600, first_gap=_LOOK_AGAIN

@@ -26,6 +26,7 @@ from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import CommandError
 from pinterest_audiences.cli.reports import dry_report, show_report
 from pinterest_audiences.cli.sources import allowed_rejects, preparation
+from pinterest_audiences.errors import SourceError
 from pinterest_audiences.jobs.errors import GuardError
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ def _send(
         dry = dry_report(
             context, ready, list_id, which.name, known=known, keep_unhashed=keep_unhashed
         )
+        _refuse_nobody(dry, must_be_new=must_be_new)
         show_report(context, dry)
         return
     with (
@@ -208,7 +210,24 @@ def _send(
             on_event=context.watching(teller),
             patience=patience,
         )
+    _refuse_nobody(report, must_be_new=must_be_new)
     show_report(context, report)
+
+
+def _refuse_nobody(report: JobReport, *, must_be_new: bool) -> None:
+    """Refuse a source that is empty; to make a list, one without a customer too.
+
+    A header without rows is an export of nobody, which is nothing to add or to remove.
+
+    Raises:
+        SourceError: It is such a source.
+    """
+    told = report.source if isinstance(report.source, dict) else {}
+    name = str(told.get("source"))
+    if must_be_new and not report.planned:
+        raise SourceError("has no customer that can be sent; no list was created", source=name)
+    if not told.get("rows") and not told.get("columns"):
+        raise SourceError("is empty", source=name)
 
 
 @contextmanager
@@ -253,6 +272,7 @@ def _dry_removal(
     )
     records = sum(each.records for each in known)
     against = "" if yes else _against(file, report.planned, records)
+    _refuse_nobody(report, must_be_new=False)
     if against:
         report = evolve(report, findings=(f"{against}; {_SAY_YES}", *report.findings))
     show_report(context, report)
