@@ -150,3 +150,11 @@ def test_a_header_without_rows_is_an_export_of_nobody(run: Run, people: Path) ->
     for command in ("upload", "remove"):
         done = run(command, "nobody.csv", "--name", "All", "--emulator")
         assert (done.code, done.data["planned"]) == (0, 0)
+
+
+def test_a_demonstration_takes_customers_of_ones_own_or_makes_some_up(
+    run: Run, people: Path
+) -> None:
+    """A number for a file would be passed over."""
+    refused(run("demo", people, "--customers", "5"), 2, "--customers", "FILE")
+    assert run("demo", "--customers", "300", "-q").data["customers"] == 300

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _NAME = "Demo customers"
-_MOST, _FEWEST = 1_000_000, 1
+_MOST, _USUAL, _FEWEST = 1_000_000, 25_000, 1
 _LOOK_AGAIN = 0.25  # seconds; the emulator is quicker than Pinterest's 48 hours
 
 
@@ -28,7 +28,7 @@ def demo(
     file: File | None = None,
     /,
     *,
-    customers: int = 25_000,
+    customers: int | None = None,
     common: Common = COMMON,
     context: Given,
 ) -> None:
@@ -36,10 +36,13 @@ def demo(
 
     Args:
         file: Customers of your own; they do not leave this machine. Without it some are made up.
-        customers: How many are made up.
+        customers: How many are made up; 25,000 without it.
         common: Options of every command.
         context: What the command works with.
     """
+    if file is not None and customers is not None:
+        raise usage("--customers is of those that are made up; with FILE there are none")
+    customers = _USUAL if customers is None else customers
     if not _FEWEST <= customers <= _MOST:
         raise usage(f"--customers: a number from {_FEWEST} to {_MOST:,} is needed")
     context.use_emulator()
