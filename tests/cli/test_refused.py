@@ -158,3 +158,18 @@ def test_a_demonstration_takes_customers_of_ones_own_or_makes_some_up(
     """A number for a file would be passed over."""
     refused(run("demo", people, "--customers", "5"), 2, "--customers", "FILE")
     assert run("demo", "--customers", "300", "-q").data["customers"] == 300
+
+
+@pytest.mark.parametrize("share", ["7", "nan", "-0.1", "inf"])
+@pytest.mark.parametrize("command", ["check", "hash", "upload", "mirror"])
+def test_a_share_of_rejects_is_a_share(run: Run, people: Path, command: str, share: str) -> None:
+    """Where nothing is sent it would have kept nothing back, and a percentage was meant."""
+    naming = ("--name", "All", "--emulator") if command in ("upload", "mirror") else ()
+    done = run(command, people, f"--max-reject-share={share}", *naming)
+    refused(done, 2, "--max-reject-share", "0 to 1")
+
+
+@pytest.mark.parametrize("share", ["0.5", "1"])
+def test_a_share_of_rejects_may_be_all(run: Run, people: Path, share: str) -> None:
+    """One is the most."""
+    assert run("check", people, "--max-reject-share", share).code == 0
