@@ -108,3 +108,23 @@ def test_a_dry_mirror_tells_how_many_come_and_how_many_go(run: Run, few: Path, f
         (told,) = csv.DictReader(done.out.splitlines())
     assert (told["to_add"], told["to_remove"]) == ("2", str(PEOPLE - 1))
     assert told["planned"] == str(PEOPLE + 1)
+
+
+def test_a_dry_forget_names_the_lists_that_people_would_be_taken_from(
+    run: Run, people: Path
+) -> None:
+    """Those of one account, or of all; nothing is wrong with them, and it is no receipt."""
+    for account in ("12", "34"):
+        words = ("--name", f"Of {account}", "--emulator", "--ad-account", account, "-q")
+        run("upload", people, *words)
+    Path("who.txt").write_text("person1@shop.example\n")
+    forget = ("forget", "who.txt", "--emulator", "--ad-account", "12")
+    for more, named in (((), ["Of 12"]), (("--all-accounts",), ["Of 12", "Of 34"])):
+        done = run(*forget, *more, "--dry-run")
+        assert (done.code, done.data["people"], done.data["dry_run"]) == (0, 1, True)
+        assert [each["name"] for each in done.data["lists"]] == named
+        assert {each["problem"] for each in done.data["lists"]} == {""}
+        assert "dry run: nothing was sent" in done.err
+    receipt = run(*forget, "--all-accounts", "--yes").data
+    assert [each["records"] for each in receipt["lists"]] == [1, 1]
+    assert receipt["dry_run"] is False

@@ -173,3 +173,29 @@ def test_a_share_of_rejects_is_a_share(run: Run, people: Path, command: str, sha
 def test_a_share_of_rejects_may_be_all(run: Run, people: Path, share: str) -> None:
     """One is the most."""
     assert run("check", people, "--max-reject-share", share).code == 0
+
+
+@pytest.mark.parametrize("name", ["who.txt", "who.csv", "table.csv", "who.ndjson"])
+@pytest.mark.parametrize("how", ["--yes", "--dry-run"])
+def test_a_blank_line_is_nobody_to_forget(run: Run, people: Path, name: str, how: str) -> None:
+    """Editors and exports leave them; what is no identifier is still told."""
+    run("upload", people, "--name", "All", "--emulator", "-q")
+    head, ada, bad = {
+        "who.txt": ("", "person1@shop.example", "nobody"),
+        "who.csv": ("email\n", "person1@shop.example", "nobody"),
+        "table.csv": ("id,email\n", "1,person1@shop.example", "2,"),
+        "who.ndjson": ("", '{"email": "person1@shop.example"}', '{"email": "nobody"}'),
+    }[name]
+    Path(name).write_text(f"{head}{ada}\n\n\n")
+    done = run("forget", name, how, "--emulator")
+    assert (done.code, done.data["people"], done.data["unusable"]) == (0, 1, 0)
+    Path(name).write_text(f"{head}{ada}\n{bad}\n\n")
+    done = run("forget", name, how, "--emulator")
+    assert (done.code, done.data["people"], done.data["unusable"]) == (5, 2, 1)
+    Path(name).write_text(f"{head}\n\n")
+    refused(run("forget", name, how, "--emulator"), 5, f"{name}: names nobody")
+
+
+def test_nobody_on_standard_input_is_told(run: Run) -> None:
+    """Whatever should have written a name has not."""
+    refused(run("forget", "-", "--yes", "--emulator"), 5, "standard input: names nobody")
