@@ -10,7 +10,7 @@ from pinterest_audiences.jobs.report import JobReport
 from pinterest_audiences.jobs.source import SourceKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pinterest_audiences.cli.context import Context
     from pinterest_audiences.jobs.plan import Plan
@@ -43,10 +43,19 @@ _COLUMNS = (
 )
 
 
-def show_report(context: Context, report: JobReport) -> None:
-    """Write the report of a job, and warn of what it found."""
+def show_report(context: Context, report: JobReport, plan: Plan | None = None) -> None:
+    """Write the report of a job, and warn of what it found.
+
+    Args:
+        context: What the command works with.
+        report: The report.
+        plan: The plan of a mirror, which tells what there was to add and to remove.
+    """
     warn_of(context, report.findings)
-    context.out.row(_row(context, report))
+    told = _row(context, report)
+    if plan is not None:
+        told |= {"to_add": plan.add, "to_remove": plan.remove}
+    context.out.row(told)
 
 
 def show_reports(context: Context, reports: Iterable[JobReport]) -> None:
@@ -147,11 +156,10 @@ def show_dry_plan(context: Context, plan: Plan) -> None:
         source=plan.source,
         findings=(*plan.findings, *([plan.blocked] if plan.blocked else []), _DRY),
     )
-    warn_of(context, report.findings)
-    context.out.row({**_row(context, report), "to_add": plan.add, "to_remove": plan.remove})
+    show_report(context, report, plan)
 
 
-def _row(context: Context, report: JobReport) -> Mapping[str, JSON]:
+def _row(context: Context, report: JobReport) -> dict[str, JSON]:
     """Return a report; for a person without what is nested in it."""
     told = in_our_words(report.to_dict())
     if context.out.form in ("json", "ndjson"):

@@ -108,6 +108,8 @@ def test_a_dry_mirror_tells_how_many_come_and_how_many_go(run: Run, few: Path, f
         (told,) = csv.DictReader(done.out.splitlines())
     assert (told["to_add"], told["to_remove"]) == ("2", str(PEOPLE - 1))
     assert told["planned"] == str(PEOPLE + 1)
+    real = run("mirror", few, "--name", "All", "--emulator", "--yes", "-q").data
+    assert (real["to_add"], real["to_remove"]) == (real["added"], real["removed"])
 
 
 def test_a_dry_forget_names_the_lists_that_people_would_be_taken_from(

@@ -39,6 +39,10 @@ def demo(
         customers: How many are made up; 25,000 without it.
         common: Options of every command.
         context: What the command works with.
+
+    Raises:
+        CommandError: The words cannot work.
+        SourceError: There is no customer that can be sent.
     """
     if file is not None and customers is not None:
         raise usage("--customers is of those that are made up; with FILE there are none")

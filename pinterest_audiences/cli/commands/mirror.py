@@ -159,7 +159,7 @@ def mirror(
             on_event=context.watching(teller),
             patience=patience,
         )
-    show_report(context, report)
+    show_report(context, report, made)
 
 
 def _planned(
