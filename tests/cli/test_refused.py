@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -199,3 +200,18 @@ def test_a_blank_line_is_nobody_to_forget(run: Run, people: Path, name: str, how
 def test_nobody_on_standard_input_is_told(run: Run) -> None:
     """Whatever should have written a name has not."""
     refused(run("forget", "-", "--yes", "--emulator"), 5, "standard input: names nobody")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"job_id": "1"}, {"job_id": [1]}, {"add": "1"}, {"ad_account_id": 12}, {"findings": [1]}],
+    ids=str,
+)
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_plan_with_other_values_than_a_plans_is_none(
+    run: Run, plan_file: Path, wrong: dict[str, object], more: tuple[str, ...]
+) -> None:
+    """As a hand or another program has left it."""
+    plan_file.write_text(json.dumps({**json.loads(plan_file.read_text()), **wrong}))
+    done = run("mirror", "--plan-file", plan_file, "--emulator", *more)
+    refused(done, 2, "plan.json: is no plan")

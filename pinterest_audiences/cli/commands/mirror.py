@@ -214,6 +214,7 @@ def _approved(context: Context, file: str) -> Plan:
     """
     try:
         approved = Plan.from_json(_bytes(file).decode("utf-8-sig"))
+        _check_types(approved)
     except (PlanError, UnicodeDecodeError):
         told = "standard input" if file == "-" else file
         raise usage(f"{told}: is no plan: JSON as `plan -o json` writes it is needed") from None
@@ -224,6 +225,20 @@ def _approved(context: Context, file: str) -> Plan:
             "leave it out: the plan says whose list it is for",
         )
     return approved
+
+
+def _check_types(approved: Plan) -> None:
+    """Refuse JSON that has a plan's names and other values; it is shown before it is looked up.
+
+    Raises:
+        PlanError: It is such.
+    """
+    numbers: list[object] = [approved.job_id, approved.add, approved.remove, approved.calls]
+    texts: list[object] = [approved.ad_account_id, approved.blocked, *approved.findings]
+    if not all(type(each) is int for each in numbers) or not all(
+        isinstance(each, str) for each in texts
+    ):
+        raise PlanError("a value is of another type than a plan's")
 
 
 def _bytes(file: str) -> bytes:
