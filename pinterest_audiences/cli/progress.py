@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pinterest_audiences.jobs.events import JobEvent, JobEventKind
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from rich.progress import Progress, TaskID
 
     from pinterest_audiences.cli.screen import Screen
@@ -124,6 +126,30 @@ class _Bar:
         return self._progress.add_task(description, total=None, note="", count="")
 
 
+class _Lasting:
+    """A stream that whoever reads it may leave: a terminal that has gone stops no job.
+
+    Bars are drawn by a thread of their own, too, so that it is here that they must not fail.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what still can be written."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what still can be flushed."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
 @contextmanager
 def _bar(screen: Screen) -> Generator[Teller, None, None]:
     # Only who sits before a terminal pays for the import.
@@ -135,7 +161,8 @@ def _bar(screen: Screen) -> Generator[Teller, None, None]:
         TimeRemainingColumn,
     )
 
-    console = Console(file=screen.stream, markup=False, highlight=False, emoji=False)
+    stream = cast("TextIO", _Lasting(screen.stream))
+    console = Console(file=stream, markup=False, highlight=False, emoji=False)
     narrow = console.width < _NARROW
     progress = Progress(
         TextColumn("{task.description}", markup=False),

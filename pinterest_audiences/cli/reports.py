@@ -10,16 +10,26 @@ from pinterest_audiences.jobs.report import JobReport
 from pinterest_audiences.jobs.source import SourceKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
 
     from pinterest_audiences.cli.context import Context
     from pinterest_audiences.jobs.plan import Plan
+    from pinterest_audiences.jobs.report import ListStatus
     from pinterest_audiences.models import JSON, RecordRow
     from pinterest_audiences.records.prepare import Preparation
 
-__all__ = ["dry_plan_report", "dry_report", "show_report", "show_reports", "warn_of"]
+__all__ = [
+    "dry_report",
+    "in_our_words",
+    "joined",
+    "show_dry_plan",
+    "show_report",
+    "show_reports",
+    "warn_of",
+]
 
 _DRY = "dry run: nothing was sent"
+_WORDS = ("blocked", "findings", "problem", "jobs", "lists")  # in sentences, or what has some
 _COLUMNS = (
     "job_id",
     "kind",
@@ -33,10 +43,19 @@ _COLUMNS = (
 )
 
 
-def show_report(context: Context, report: JobReport) -> None:
-    """Write the report of a job, and warn of what it found."""
+def show_report(context: Context, report: JobReport, plan: Plan | None = None) -> None:
+    """Write the report of a job, and warn of what it found.
+
+    Args:
+        context: What the command works with.
+        report: The report.
+        plan: The plan of a mirror, which tells what there was to add and to remove.
+    """
     warn_of(context, report.findings)
-    context.out.row(_row(context, report))
+    told = _row(context, report)
+    if plan is not None:
+        told |= {"to_add": plan.add, "to_remove": plan.remove}
+    context.out.row(told)
 
 
 def show_reports(context: Context, reports: Iterable[JobReport]) -> None:
@@ -44,7 +63,27 @@ def show_reports(context: Context, reports: Iterable[JobReport]) -> None:
     kept = list(reports)
     for report in kept:
         warn_of(context, report.findings)
-    context.out.rows((report.to_dict() for report in kept), _COLUMNS)
+    context.out.rows((in_our_words(report.to_dict()) for report in kept), _COLUMNS)
+
+
+def in_our_words(told: dict[str, JSON]) -> dict[str, JSON]:
+    """Return what the library tells of something, with flags in the place of its arguments."""
+    return {name: _in_our_words(value) if name in _WORDS else value for name, value in told.items()}
+
+
+def _in_our_words(value: JSON) -> JSON:
+    if isinstance(value, str):
+        return in_words_of_the_command_line(value)
+    if isinstance(value, dict):
+        return in_our_words(value)
+    if isinstance(value, list | tuple):
+        return [_in_our_words(each) for each in value]
+    return value
+
+
+def joined(findings: JSON) -> str:
+    """Return findings on one line, for a table."""
+    return "; ".join(map(str, findings)) if isinstance(findings, list | tuple) else ""
 
 
 def warn_of(context: Context, findings: Iterable[str]) -> None:
@@ -60,9 +99,22 @@ def dry_report(
     customer_list_id: str | None,
     name: str | None,
     *,
+    known: Sequence[ListStatus],
     keep_unhashed: bool,
 ) -> JobReport:
-    """Read a source to its end, and say what would be sent."""
+    """Read a source to its end, and say what would be sent.
+
+    Args:
+        context: What the command works with.
+        ready: The source.
+        customer_list_id: The list's id, if it is said.
+        name: The list's name, if it is said.
+        known: The lists that may be meant, as the state file knows them.
+        keep_unhashed: Whether columns of rows that go unhashed may be kept.
+    """
+    if len(known) == 1:
+        customer_list_id = customer_list_id or known[0].customer_list_id
+        name = name or known[0].name
     account = context.ad_account
     with SourceKeys(
         ready, kind="", column=None, keep_unhashed=keep_unhashed, state=context.state
@@ -89,9 +141,9 @@ def dry_report(
     )
 
 
-def dry_plan_report(plan: Plan) -> JobReport:
-    """Say what applying a plan would come to, in the words of a job."""
-    return JobReport(
+def show_dry_plan(context: Context, plan: Plan) -> None:
+    """Write what applying a plan would come to, as the report of a job and what it would do."""
+    report = JobReport(
         job_id=plan.job_id,
         kind="mirror",
         status="dry_run",
@@ -104,15 +156,16 @@ def dry_plan_report(plan: Plan) -> JobReport:
         source=plan.source,
         findings=(*plan.findings, *([plan.blocked] if plan.blocked else []), _DRY),
     )
+    show_report(context, report, plan)
 
 
-def _row(context: Context, report: JobReport) -> Mapping[str, JSON]:
+def _row(context: Context, report: JobReport) -> dict[str, JSON]:
     """Return a report; for a person without what is nested in it."""
-    told = report.to_dict()
+    told = in_our_words(report.to_dict())
     if context.out.form in ("json", "ndjson"):
         return told
     source = told.pop("source")
-    told["findings"] = "; ".join(report.findings)
+    told["findings"] = joined(told["findings"])
     if isinstance(source, dict):
         told["source_rows"], told["source_rejected"] = source["rows"], source["rejected"]
     return told

@@ -62,8 +62,15 @@ def preparation(
 
 
 def allowed_rejects(context: Context, options: SourceOptions) -> float:
-    """Return the share of rejects that is allowed: flag, profile, default."""
-    for share in (options.max_reject_share, context.profile.max_reject_share):
+    """Return the share of rejects that is allowed: flag, profile, default.
+
+    Raises:
+        CommandError: The flag's is no share.
+    """
+    said = options.max_reject_share
+    if said is not None and not 0 <= said <= 1:
+        raise usage("--max-reject-share: a number from 0 to 1 is needed")
+    for share in (said, context.profile.max_reject_share):
         if share is not None:
             return share
     return DEFAULT_REJECT_SHARE

@@ -402,7 +402,7 @@ def test_an_ambiguous_name_is_refused_with_the_flag_that_says_which(
 def test_nothing_is_removed_from_a_name_that_is_not_there(run: Run, people: Path) -> None:
     """And no list is created for it."""
     done = run("remove", people, "--name", "Al", "--yes", "--emulator", "-q")
-    refused(done, 8, "guard_no_list", "lists list")
+    refused(done, 4, "not_found", "lists list")
     assert run("lists", "list", "--emulator").data == []
 
 

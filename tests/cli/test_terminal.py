@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import re
@@ -222,6 +224,51 @@ def test_a_closed_standard_error_stops_no_job(people: Path) -> None:
         process.stderr.close()
         out = process.stdout.read()
     assert (process.returncode, json.loads(out)["added"]) == (0, PEOPLE)
+
+
+class GoneTerminal(io.StringIO):
+    """A terminal that takes some writes, and then fails as one whose window was closed."""
+
+    def __init__(self, writes: int, error: Exception) -> None:
+        super().__init__()
+        self.left = writes
+        self.error = error
+
+    def isatty(self) -> bool:
+        """It was one."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Take it, or fail."""
+        if not self.left:
+            raise self.error
+        self.left -= 1
+        return super().write(text)
+
+    def flush(self) -> None:
+        """Fail, once nobody reads it."""
+        if not self.left:
+            raise self.error
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EIO, "Input/output error"), BrokenPipeError(), ValueError("closed file")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_terminal_that_goes_away_stops_no_job(
+    run: Run, crowd: Path, monkeypatch: pytest.MonkeyPatch, writes: int, error: Exception
+) -> None:
+    """Before its bar, or under it; the results come."""
+    monkeypatch.setenv("TERM", "xterm")
+    screen = GoneTerminal(writes, error)
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", screen)
+        done = run("upload", crowd, "--name", "All", "--emulator", "-o", "json")
+        waited = run("wait", done.data["customer_list_id"], "--emulator", "-o", "json")
+    assert (done.code, done.data["added"], screen.left) == (0, MANY, 0)
+    assert (waited.code, waited.data["status"]) == (0, "READY")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])

@@ -46,8 +46,9 @@ def create(
     """
     number = context.list_id(list_id)
     with context.client() as client:
+        # Pinterest calls it a bad request when there is no such list.
+        client.customer_lists_get(context.ad_account, number)
         if dry_run:
-            client.customer_lists_get(context.ad_account, number)
             made = Audience(
                 id="",
                 ad_account_id=context.ad_account,

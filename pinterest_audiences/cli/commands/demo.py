@@ -10,6 +10,7 @@ from pinterest_audiences.cli.people import made_up_customers
 from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import usage
 from pinterest_audiences.cli.sources import preparation
+from pinterest_audiences.errors import SourceError
 from pinterest_audiences.records.prepare import prepare
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _NAME = "Demo customers"
-_MOST, _FEWEST = 1_000_000, 1
+_MOST, _USUAL, _FEWEST = 1_000_000, 25_000, 1
 _LOOK_AGAIN = 0.25  # seconds; the emulator is quicker than Pinterest's 48 hours
 
 
@@ -27,7 +28,7 @@ def demo(
     file: File | None = None,
     /,
     *,
-    customers: int = 25_000,
+    customers: int | None = None,
     common: Common = COMMON,
     context: Given,
 ) -> None:
@@ -35,10 +36,17 @@ def demo(
 
     Args:
         file: Customers of your own; they do not leave this machine. Without it some are made up.
-        customers: How many are made up.
+        customers: How many are made up; 25,000 without it.
         common: Options of every command.
         context: What the command works with.
+
+    Raises:
+        CommandError: The words cannot work.
+        SourceError: There is no customer that can be sent.
     """
+    if file is not None and customers is not None:
+        raise usage("--customers is of those that are made up; with FILE there are none")
+    customers = _USUAL if customers is None else customers
     if not _FEWEST <= customers <= _MOST:
         raise usage(f"--customers: a number from {_FEWEST} to {_MOST:,} is needed")
     context.use_emulator()
@@ -58,6 +66,8 @@ def demo(
             state=context.state,
             on_event=context.watching(teller),
         )
+        if not report.planned:
+            raise SourceError("has no customer that can be sent", source=told)
         teller.wait("2. waiting until the list is ready; at Pinterest that takes a day or two")
         ready = client.wait_until_ready(
             account, report.customer_list_id or "", timeout=600, first_gap=_LOOK_AGAIN

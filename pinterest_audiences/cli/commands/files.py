@@ -57,6 +57,7 @@ def check(
         common: Options of every command.
         context: What the command works with.
     """
+    share = allowed_rejects(context, source)
     # Read to its end, so that the report tells of all of it; judged afterwards.
     ready = preparation(file, source, share=None, deduplicate=duplicates)
     report = ready.run()
@@ -68,7 +69,7 @@ def check(
         context.out.row(report.to_dict())
     else:
         context.out.row(_flat(report))
-    check_rejects(report, allowed_rejects(context, source))
+    check_rejects(report, share)
 
 
 def hash_records(
@@ -87,12 +88,13 @@ def hash_records(
         common: Options of every command.
         context: What the command works with.
     """
+    share = allowed_rejects(context, source)
     ready = preparation(file, source, share=None)
     columns = (source.kind,) if source.columns is None else _ROW_COLUMNS
     context.out.rows(_hashes(ready, source.kind), columns)
     report = ready.report
     context.screen.note(f"{report.records:,} records of {report.rows:,} rows")
-    check_rejects(report, allowed_rejects(context, source))
+    check_rejects(report, share)
 
 
 def _hashes(

@@ -9,14 +9,17 @@ from cyclopts import Parameter
 from pinterest_audiences.cli.context import Context
 from pinterest_audiences.cli.exits import Exit
 from pinterest_audiences.cli.options import COMMON, Common, File, Flag, Given, ListId
+from pinterest_audiences.cli.problems import in_words_of_the_command_line
 from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import CommandError, usage
-from pinterest_audiences.cli.reports import show_reports
+from pinterest_audiences.cli.reports import in_our_words, show_reports
 from pinterest_audiences.cli.rows import row_of
+from pinterest_audiences.errors import SourceError
 
 if TYPE_CHECKING:
     from pinterest_audiences.blocking import Client
     from pinterest_audiences.jobs.report import ForgetReceipt, JobReport, ListStatus
+    from pinterest_audiences.records.sources import Source
 
 __all__ = ["forget", "resume", "status", "wait"]
 
@@ -78,7 +81,7 @@ def status(*, list_id: _ListFlag = None, common: Common = COMMON, context: Given
     number = None if list_id is None else context.list_id(list_id)
     with context.offline_client() as client:
         known = _known(context, client, number)
-    context.out.rows((each.to_dict() for each in known), _STATUS_COLUMNS)
+    context.out.rows((in_our_words(each.to_dict()) for each in known), _STATUS_COLUMNS)
 
 
 def wait(
@@ -146,10 +149,13 @@ def forget(
             exit=Exit.REFUSED,
             hint="say --yes, or look with --dry-run first",
         )
-    source = _people(file)
+    source = _people(file, kind)
     if dry_run:
-        _show_receipt(context, _dry_receipt(context, source, kind, reference))
-        return Exit.OK
+        accounts = _accounts(context) if all_accounts else [context.ad_account]
+        receipt = _dry_receipt(context, accounts, source, kind, reference)
+        context.screen.note("dry run: nothing was sent")
+        _show_receipt(context, receipt, dry_run=True)
+        return _judged(context, receipt, kind)
     with context.client() as client, following(context.screen) as teller:
         receipt = client.forget(
             source,
@@ -162,8 +168,13 @@ def forget(
         )
     for each in receipt.lists:
         if each.problem:
-            context.screen.warn(f"list {each.customer_list_id}: {each.problem}")
-    _show_receipt(context, receipt)
+            problem = in_words_of_the_command_line(each.problem)
+            context.screen.warn(f"list {each.customer_list_id}: {problem}")
+    _show_receipt(context, receipt, dry_run=False)
+    return _judged(context, receipt, kind)
+
+
+def _judged(context: Context, receipt: ForgetReceipt, kind: str) -> Exit:
     if any(each.problem for each in receipt.lists):
         return Exit.UNFINISHED
     if receipt.unusable:
@@ -172,10 +183,18 @@ def forget(
     return Exit.OK
 
 
-def _people(file: str) -> object:
+def _people(file: str, kind: str) -> Source:
+    """Read whom to forget; blank lines, as editors leave them, are nobody.
+
+    Raises:
+        CommandError: There is no such file.
+        SourceError: It cannot be read to its end, or names nobody.
+    """
     from pathlib import Path  # noqa: PLC0415 - when used
 
-    from pinterest_audiences.records.sources import open_source  # noqa: PLC0415
+    from pinterest_audiences.records.chunks import Block, Values  # noqa: PLC0415
+    from pinterest_audiences.records.identifiers import IdentifierKind  # noqa: PLC0415
+    from pinterest_audiences.records.sources import Source, open_source  # noqa: PLC0415
 
     if file != "-" and not Path(file).exists():
         # A string of the library's is one identifier; here those are never on the command line.
@@ -183,10 +202,43 @@ def _people(file: str) -> object:
             "FILE: there is no such file; people are named in a file or on standard input, for "
             "others can see command lines"
         )
-    return open_source(file)
+    source = open_source(file)
+    choice = source.choice(IdentifierKind(kind))
+    people = [
+        value
+        for chunk in source.chunks(choice)
+        for value in (chunk.values() if isinstance(chunk, Block) else chunk.values)
+        if not _is_blank_line(value, in_table=choice.settled)
+    ]
+    if not people:
+        raise SourceError("names nobody; nothing was removed", source=source.name)
+    return Source(source.name, None, None, lambda _choice: iter([Values(1, people)]))
 
 
-def _dry_receipt(context: Context, source: object, kind: str, reference: str) -> ForgetReceipt:
+def _is_blank_line(value: object, *, in_table: bool) -> bool:
+    from pinterest_audiences.records.reasons import Fault, RejectReason  # noqa: PLC0415
+
+    if isinstance(value, Fault):
+        return value.reason == RejectReason.EMPTY
+    # An empty cell in a row of a table is somebody who cannot be found by it.
+    return not in_table and isinstance(value, str) and not value.strip()
+
+
+def _accounts(context: Context) -> list[str]:
+    """Return the ad accounts whose lists the state file knows."""
+    from pinterest_audiences._wire.settings import base_url  # noqa: PLC0415 - when used
+    from pinterest_audiences.jobs.state import State  # noqa: PLC0415
+
+    state = State(context.state, base_url(context.base_url).text)
+    try:
+        return list(dict.fromkeys(row.ad_account_id for row in state.lists()))
+    finally:
+        state.close()
+
+
+def _dry_receipt(
+    context: Context, accounts: list[str], source: Source, kind: str, reference: str
+) -> ForgetReceipt:
     from time import time  # noqa: PLC0415 - when used
 
     from pinterest_audiences.jobs.forget import read_people  # noqa: PLC0415
@@ -200,9 +252,9 @@ def _dry_receipt(context: Context, source: object, kind: str, reference: str) ->
                 customer_list_id=each.customer_list_id or "",
                 name=each.name,
                 content_known=each.origin == "created",
-                problem="dry run: nothing was sent",
             )
-            for each in _known(context, client, None)
+            for account in accounts
+            for each in client.status(account, state=context.state)
         )
     return ForgetReceipt(
         reference=reference,
@@ -213,12 +265,13 @@ def _dry_receipt(context: Context, source: object, kind: str, reference: str) ->
     )
 
 
-def _show_receipt(context: Context, receipt: ForgetReceipt) -> None:
+def _show_receipt(context: Context, receipt: ForgetReceipt, *, dry_run: bool) -> None:
     if context.out.form in ("json", "ndjson"):
-        context.out.row(receipt.to_dict())
+        # A receipt is kept as evidence: one of nothing must not pass for it.
+        context.out.row({**in_our_words(receipt.to_dict()), "dry_run": dry_run})
         return
     context.screen.note(f"{receipt.people:,} people, {receipt.unusable:,} of them unusable")
-    context.out.rows((each.to_dict() for each in receipt.lists), _FORGET_COLUMNS)
+    context.out.rows((in_our_words(each.to_dict()) for each in receipt.lists), _FORGET_COLUMNS)
 
 
 def _known(context: Context, client: Client, number: str | None) -> list[ListStatus]:

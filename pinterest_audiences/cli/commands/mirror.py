@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from attrs import fields
 from cyclopts import Parameter
 
 from pinterest_audiences.cli.context import Context
@@ -23,8 +24,15 @@ from pinterest_audiences.cli.options import (
 from pinterest_audiences.cli.problems import in_words_of_the_command_line
 from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import usage
-from pinterest_audiences.cli.reports import dry_plan_report, show_report, warn_of
+from pinterest_audiences.cli.reports import (
+    in_our_words,
+    joined,
+    show_dry_plan,
+    show_report,
+    warn_of,
+)
 from pinterest_audiences.cli.sources import allowed_rejects, preparation
+from pinterest_audiences.jobs.errors import PlanError
 from pinterest_audiences.jobs.plan import Plan
 
 if TYPE_CHECKING:
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
     from pinterest_audiences.models import JSON
 
 __all__ = ["mirror", "plan"]
+
+_MOST_REMOVED = 0.2
 
 
 def plan(
@@ -41,7 +51,7 @@ def plan(
     which: ListChoice = ANY_LIST,
     source: SourceOptions = AS_USUAL,
     adopt: Flag = False,
-    max_removal_share: float = 0.2,
+    max_removal_share: float = _MOST_REMOVED,
     match_rate: float | None = None,
     keep_unhashed: Flag = False,
     common: Common = COMMON,
@@ -87,7 +97,7 @@ def mirror(
     source: SourceOptions = AS_USUAL,
     plan_file: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     adopt: Flag = False,
-    max_removal_share: float = 0.2,
+    max_removal_share: float | None = None,
     match_rate: float | None = None,
     yes: Flag = False,
     dry_run: Flag = False,
@@ -104,7 +114,7 @@ def mirror(
         source: How the source is read.
         plan_file: Apply this plan, the JSON of `plan`, instead of a source; - for standard input.
         adopt: Take a list that no job created for empty.
-        max_removal_share: Removing more than this share of the list needs --yes.
+        max_removal_share: Removing more than this share of the list, else 0.2, needs --yes.
         match_rate: The share of records you expect to match, for the forecast.
         yes: Yes to removing more than that share.
         dry_run: Plan, and apply nothing.
@@ -115,9 +125,18 @@ def mirror(
     """
     if (file is None) == (plan_file is None):
         raise usage("exactly one of FILE and --plan-file is needed")
+    approved = None
     if plan_file is None:
         which.check()
-    approved = None if plan_file is None else Plan.from_json(_text(plan_file))
+    else:
+        said = {
+            "--adopt": adopt,
+            "--max-removal-share": max_removal_share is not None,
+            "--match-rate": match_rate is not None,
+            "--keep-unhashed": keep_unhashed,
+        }
+        _refuse_beside_a_plan(which, source, [name for name, given in said.items() if given])
+        approved = _approved(context, plan_file)
     with context.client() as client, following(context.screen) as teller:
         made = approved or _planned(
             context,
@@ -126,12 +145,12 @@ def mirror(
             which,
             source,
             adopt=adopt,
-            max_removal_share=max_removal_share,
+            max_removal_share=_MOST_REMOVED if max_removal_share is None else max_removal_share,
             match_rate=match_rate,
             keep_unhashed=keep_unhashed,
         )
         if dry_run:
-            show_report(context, dry_plan_report(made))
+            show_dry_plan(context, made)
             return
         report = client.apply(
             made,
@@ -140,7 +159,7 @@ def mirror(
             on_event=context.watching(teller),
             patience=patience,
         )
-    show_report(context, report)
+    show_report(context, report, made)
 
 
 def _planned(
@@ -168,22 +187,73 @@ def _planned(
     )
 
 
-def _text(file: str) -> str:
-    if file == "-":
-        return sys.stdin.read()
+def _refuse_beside_a_plan(which: ListChoice, source: SourceOptions, said: list[str]) -> None:
+    """Refuse options that a plan has decided already; they would change nothing."""
+    chosen = {"--name": which.name, "--list": which.list_id}
+    said = [
+        *(name for name, value in chosen.items() if value is not None),
+        *(
+            f"--{field.name.replace('_', '-')}"
+            for field in fields(SourceOptions)
+            if getattr(source, field.name) != getattr(AS_USUAL, field.name)
+        ),
+        *said,
+    ]
+    if said:
+        raise usage(
+            f"--plan-file cannot be used with {', '.join(said)}: the plan has decided it",
+            "plan again with these, or leave them out",
+        )
+
+
+def _approved(context: Context, file: str) -> Plan:
+    """Read a plan.
+
+    Raises:
+        CommandError: It is none, or one for another ad account than the flag says.
+    """
     try:
-        return Path(file).read_text(encoding="utf-8")
+        approved = Plan.from_json(_bytes(file).decode("utf-8-sig"))
+        _check_types(approved)
+    except (PlanError, UnicodeDecodeError):
+        told = "standard input" if file == "-" else file
+        raise usage(f"{told}: is no plan: JSON as `plan -o json` writes it is needed") from None
+    account = context.options.ad_account
+    if account is not None and account != approved.ad_account_id:
+        raise usage(
+            f"--ad-account {account} is not the plan's, which is {approved.ad_account_id}",
+            "leave it out: the plan says whose list it is for",
+        )
+    return approved
+
+
+def _check_types(approved: Plan) -> None:
+    """Refuse JSON that has a plan's names and other values; it is shown before it is looked up.
+
+    Raises:
+        PlanError: It is such.
+    """
+    numbers: list[object] = [approved.job_id, approved.add, approved.remove, approved.calls]
+    texts: list[object] = [approved.ad_account_id, approved.blocked, *approved.findings]
+    if not all(type(each) is int for each in numbers) or not all(
+        isinstance(each, str) for each in texts
+    ):
+        raise PlanError("a value is of another type than a plan's")
+
+
+def _bytes(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read() if sys.stdin else b""
+    try:
+        return Path(file).read_bytes()
     except OSError as error:
         raise usage(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise usage(f"{file}: is no plan") from None
 
 
 def _row(context: Context, made: Plan) -> dict[str, JSON]:
-    told = made.to_dict()
+    told = in_our_words(made.to_dict())
     if context.out.form in ("json", "ndjson"):
         return told
     del told["source"]
-    told["findings"] = "; ".join(made.findings)
-    told["blocked"] = in_words_of_the_command_line(made.blocked)
+    told["findings"] = joined(told["findings"])
     return told

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from attrs import evolve
 
 from pinterest_audiences.cli.context import Context
 from pinterest_audiences.cli.exits import Exit
@@ -21,15 +26,18 @@ from pinterest_audiences.cli.progress import following
 from pinterest_audiences.cli.refusals import CommandError
 from pinterest_audiences.cli.reports import dry_report, show_report
 from pinterest_audiences.cli.sources import allowed_rejects, preparation
+from pinterest_audiences.errors import SourceError
+from pinterest_audiences.jobs.errors import GuardError
 
 if TYPE_CHECKING:
     from pinterest_audiences.blocking import Client
-    from pinterest_audiences.jobs.report import JobReport
-    from pinterest_audiences.models import OperationType
+    from pinterest_audiences.jobs.report import JobReport, ListStatus
+    from pinterest_audiences.models import CustomerList, OperationType
 
 __all__ = ["create", "remove", "upload"]
 
 _MOST_REMOVED = 0.2
+_SAY_YES = "say --yes if that is right"
 
 
 def upload(
@@ -92,14 +100,17 @@ def remove(
         which: Which list.
         source: How the source is read.
         yes: Yes to removing more than 20 % of what is known to be on the list.
-        dry_run: Read and check the source, and send nothing.
+        dry_run: Look for the list, read and check the source, and send nothing.
         keep_unhashed: Keep columns of rows that go unhashed in the state file.
         patience: Seconds for which a batch is tried while Pinterest fails.
         common: Options of every command.
         context: What the command works with.
     """
     which.check()
-    if not yes and not dry_run:
+    if dry_run:
+        _dry_removal(context, file, which, source, yes=yes, keep_unhashed=keep_unhashed)
+        return
+    if not yes:
         _guard(context, file, which, source)
     _send(
         context,
@@ -107,7 +118,7 @@ def remove(
         which,
         source,
         operation="REMOVE",
-        dry_run=dry_run,
+        dry_run=False,
         keep_unhashed=keep_unhashed,
         patience=patience,
     )
@@ -132,7 +143,7 @@ def create(
         file: As for upload; - for standard input.
         name: What the list is called.
         source: How the source is read.
-        dry_run: Read and check the source, and send nothing.
+        dry_run: See that the name is free, read and check the source, and send nothing.
         new_customers: The list is for new customer acquisition; cannot be changed later.
         keep_unhashed: Keep columns of rows that go unhashed in the state file.
         patience: Seconds for which a batch is tried while Pinterest fails.
@@ -170,11 +181,21 @@ def _send(
     ready = preparation(file, source, share=share)
     list_id = None if which.list_id is None else context.list_id(which.list_id)
     if dry_run:
-        show_report(
-            context, dry_report(context, ready, list_id, which.name, keep_unhashed=keep_unhashed)
+        if must_be_new:
+            with context.client() as client:
+                _check_new(context, client, which.name or "")
+        known = _known_lists(context, which)
+        dry = dry_report(
+            context, ready, list_id, which.name, known=known, keep_unhashed=keep_unhashed
         )
+        _refuse_nobody(dry, must_be_new=must_be_new)
+        show_report(context, dry)
         return
-    with context.client() as client, following(context.screen) as teller:
+    with (
+        context.client() as client,
+        following(context.screen) as teller,
+        _missing_list_is_not_found(),
+    ):
         if must_be_new:
             _check_new(context, client, which.name or "")
         report: JobReport = client.upload(
@@ -189,7 +210,37 @@ def _send(
             on_event=context.watching(teller),
             patience=patience,
         )
+    _refuse_nobody(report, must_be_new=must_be_new)
     show_report(context, report)
+
+
+def _refuse_nobody(report: JobReport, *, must_be_new: bool) -> None:
+    """Refuse a source that is empty; to make a list, one without a customer too.
+
+    A header without rows is an export of nobody, which is nothing to add or to remove.
+
+    Raises:
+        SourceError: It is such a source.
+    """
+    told = report.source if isinstance(report.source, dict) else {}
+    name = str(told.get("source"))
+    if must_be_new and not report.planned:
+        raise SourceError("has no customer that can be sent; no list was created", source=name)
+    if not told.get("rows") and not told.get("columns"):
+        raise SourceError("is empty", source=name)
+
+
+@contextmanager
+def _missing_list_is_not_found() -> Generator[None, None, None]:
+    """End as for an id that is not there where a name is not; nobody has to decide anything."""
+    try:
+        yield
+    except GuardError as error:
+        if error.guard != "no_list":
+            raise
+        raise CommandError(
+            f"{error}", code="not_found", exit=Exit.NOT_FOUND, hint="see `lists list`"
+        ) from None
 
 
 def _check_new(context: Context, client: Client, name: str) -> None:
@@ -203,31 +254,103 @@ def _check_new(context: Context, client: Client, name: str) -> None:
             )
 
 
-def _guard(context: Context, file: str, which: ListChoice, source: SourceOptions) -> None:
-    """Refuse to remove most of a list unasked, as far as is known what is on it."""
+def _dry_removal(
+    context: Context,
+    file: str,
+    which: ListChoice,
+    source: SourceOptions,
+    *,
+    yes: bool,
+    keep_unhashed: bool,
+) -> None:
+    """Say what would be removed, and what would keep the command from it."""
+    ready = preparation(file, source, share=allowed_rejects(context, source))
+    known = _known_lists(context, which)
+    found = _looked_for(context, which, known)
+    report = dry_report(
+        context, ready, found.id, found.name, known=known, keep_unhashed=keep_unhashed
+    )
+    records = sum(each.records for each in known)
+    against = "" if yes else _against(file, report.planned, records)
+    _refuse_nobody(report, must_be_new=False)
+    if against:
+        report = evolve(report, findings=(f"{against}; {_SAY_YES}", *report.findings))
+    show_report(context, report)
+
+
+def _known_lists(context: Context, which: ListChoice) -> list[ListStatus]:
+    """Return what the state file knows of the lists that may be meant."""
     list_id = None if which.list_id is None else context.list_id(which.list_id)
     with context.offline_client() as client:
-        known = [
+        return [
             each
             for each in client.status(context.ad_account, state=context.state)
             if (each.customer_list_id == list_id if list_id else each.name == which.name)
         ]
-    records = sum(each.records for each in known)
+
+
+def _looked_for(context: Context, which: ListChoice, known: list[ListStatus]) -> CustomerList:
+    """Return the list that a job would work on.
+
+    Raises:
+        CommandError: There is none of that name, or there are several.
+        NotFoundError: There is none of that id.
+    """
+    account = context.ad_account
+    with context.client() as client:
+        if which.list_id is not None:
+            return client.customer_lists_get(account, context.list_id(which.list_id))
+        ids = [each.customer_list_id for each in known if each.customer_list_id]
+        if not ids:
+            everything = client.customer_lists_list(account, page_size=250)
+            ids = [each.id for each in everything if each.name == which.name]
+        if len(ids) == 1:
+            return client.customer_lists_get(account, ids[0])
+    if ids:
+        raise CommandError(
+            f'there are {len(ids)} lists named "{which.name}": {", ".join(ids)}',
+            code="guard_ambiguous_name",
+            exit=Exit.REFUSED,
+            hint="say which one with --list ID",
+        )
+    raise CommandError(
+        f'there is no list named "{which.name}": there is nothing to remove from',
+        code="not_found",
+        exit=Exit.NOT_FOUND,
+        hint="see `lists list`",
+    )
+
+
+def _guard(context: Context, file: str, which: ListChoice, source: SourceOptions) -> None:
+    """Refuse to remove most of a list unasked, as far as is known what is on it."""
+    records = sum(each.records for each in _known_lists(context, which))
     if not records:
         return
-    if file == "-":
-        raise _refused("how much standard input removes is not known beforehand")
-    share = allowed_rejects(context, source)
-    # What is known of the list has nobody twice.
-    count = preparation(file, source, share=share, deduplicate=True).run().records
+    count = 0
+    if not _read_once(file):
+        share = allowed_rejects(context, source)
+        # What is known of the list has nobody twice.
+        count = preparation(file, source, share=share, deduplicate=True).run().records
+    against = _against(file, count, records)
+    if against:
+        raise CommandError(against, code="guard_removals", exit=Exit.REFUSED, hint=_SAY_YES)
+
+
+def _against(file: str, count: int, records: int) -> str:
+    """Return what is against a removal that nobody has said yes to; empty for nothing."""
+    if not records:
+        return ""
+    if _read_once(file):
+        told = "standard input" if file == "-" else f"{file}, which is no regular file,"
+        return f"how much {told} removes is not known beforehand"
     if count > _MOST_REMOVED * records:
-        raise _refused(
+        return (
             f"{count:,} of {records:,} records ({count / records:.0%}) would be removed, more than "
             f"{_MOST_REMOVED:.0%}"
         )
+    return ""
 
 
-def _refused(text: str) -> CommandError:
-    return CommandError(
-        text, code="guard_removals", exit=Exit.REFUSED, hint="say --yes if that is right"
-    )
+def _read_once(file: str) -> bool:
+    """Tell whether a source that was counted would be empty when it is to be sent."""
+    return file == "-" or (Path(file).exists() and not Path(file).is_file())
