@@ -221,3 +221,12 @@ def test_names_cannot_steer_a_terminal() -> None:
     Output(stream, "table").rows([{"name": "\x1b]0;x\x07"}, {"name": "日本"}], ["name"])
     assert "\x1b" not in stream.getvalue()
     assert "\x07" not in stream.getvalue()
+
+
+def test_duplicates_that_nobody_counted_are_not_called_none(run: Run) -> None:
+    """Counting them takes memory, and so a flag."""
+    Path("twice.txt").write_text("ada@shop.de\nada@shop.de\n")
+    assert run("check", "twice.txt").data["duplicates"] is None
+    assert run("check", "twice.txt", "--duplicates").data["duplicates"] == 1
+    header, row = run("check", "twice.txt", "-o", "csv").out.splitlines()
+    assert row.split(",")[header.split(",").index("duplicates")] == ""

@@ -65,10 +65,11 @@ def check(
         context.screen.warn(f"the list may be TOO_SMALL: {report.forecast(match_rate)}")
     for finding in report.findings:
         context.screen.warn(str(finding))
+    counted = {} if duplicates else {"duplicates": None}  # else 0 would be a claim
     if context.out.form in ("json", "ndjson"):
-        context.out.row(report.to_dict())
+        context.out.row({**report.to_dict(), **counted})
     else:
-        context.out.row(_flat(report))
+        context.out.row({**_flat(report), **counted})
     check_rejects(report, share)
 
 
