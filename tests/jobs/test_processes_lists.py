@@ -143,13 +143,21 @@ async def test_one_list_that_fails_does_not_keep_the_others_from_their_end(rig: 
 async def test_tasks_that_create_one_name_at_once_create_it_once(rig: Rig) -> None:
     """One of them does it; the other is told that somebody does."""
     outcomes: list[JobReport | ListBusyError] = []
+    told = anyio.Event()
+
+    async def create_late(wire: Wire) -> None:
+        if wire.sent[-1].method == "POST":
+            with anyio.fail_after(PATIENCE):
+                await told.wait()
 
     async def one() -> None:
         try:
             outcomes.append(await upload(rig, "First"))
         except ListBusyError as error:
             outcomes.append(error)
+            told.set()
 
+    rig.wire.before = create_late
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one)
         tasks.start_soon(one)
