@@ -320,7 +320,7 @@ class AsyncJobs(JobCalls):
 
         Args:
             people: One identifier (a string), or a list, a path object or anything else that
-                :func:`open_source` takes.
+                :func:`open_source` takes; blank lines are nobody.
             kind: What they are.
             ad_account_id: Only lists of this account.
             reference: Yours, for the receipt; no personal data.

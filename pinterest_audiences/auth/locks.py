@@ -70,7 +70,7 @@ def _acquire(handle: int, path: Path, patience: float) -> None:
                     f"{path}: another process has held the lock for {patience:g} s; see what"
                     " hangs there"
                 ) from None
-            time.sleep(nap)
+            time.sleep(nap)  # in a thread of the refresh's own, or of the caller's
             nap = min(2 * nap, _LONGEST_NAP)
         except OSError as error:
             raise TokenStoreError(

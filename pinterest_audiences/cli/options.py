@@ -16,6 +16,7 @@ __all__ = [
     "ANY_LIST",
     "AS_USUAL",
     "COMMON",
+    "MOST_REMOVED",
     "Common",
     "File",
     "Flag",
@@ -133,3 +134,4 @@ class ListChoice:
 COMMON = Common()
 AS_USUAL = SourceOptions()
 ANY_LIST = ListChoice()
+MOST_REMOVED = 0.2  # of a list, unasked; the library's own default for mirrors

@@ -79,7 +79,7 @@ async def _serve(emulator: Emulator, port: int, keep: bool) -> None:  # noqa: FB
                 _announce(base_url)
                 await anext(signals)
                 tasks.cancel_scope.cancel()
-    except NotImplementedError:
+    except NotImplementedError:  # signals cannot be received
         # asyncio on Windows: Ctrl-C arrives as KeyboardInterrupt there, and the state is written
         # when it does.
         async with serve(emulator, port) as base_url:

@@ -59,7 +59,7 @@ class EmulatorTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
         answer = self._answer(request, request.read())
         wait = _wait(answer, request)
         if wait:
-            (self._sleep or time.sleep)(wait)
+            (self._sleep or time.sleep)(wait)  # a fault that makes the answer late
         return _deliver(answer, request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -129,7 +129,7 @@ class Database:
                     "forget again when it has ended",
                     path=self._name,
                 )
-            time.sleep(_LOOK_AGAIN)
+            time.sleep(_LOOK_AGAIN)  # in a worker thread, as all that is done with the file
 
     def _log_is_busy(self) -> bool:
         # Where somebody else empties the log at the same time, SQLite does not wait by itself.
@@ -166,7 +166,7 @@ class Database:
             except sqlite3.OperationalError as error:
                 if not tries_left or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                     raise
-                time.sleep(_LOOK_AGAIN)
+                time.sleep(_LOOK_AGAIN)  # where a file is opened, in a worker thread
             else:
                 return
 

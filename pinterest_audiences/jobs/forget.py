@@ -27,6 +27,7 @@ from pinterest_audiences.records.identifiers import (
     make_rules,
 )
 from pinterest_audiences.records.iterables import iterating
+from pinterest_audiences.records.reasons import Fault, RejectReason
 from pinterest_audiences.records.sources import Source, open_source
 
 if TYPE_CHECKING:
@@ -71,8 +72,10 @@ class _Reader:
             for case in ("lower", "upper")
         ]
 
-    def take(self, chunk: Chunk) -> None:
+    def take(self, chunk: Chunk, *, in_table: bool) -> None:
         for value in chunk.values() if isinstance(chunk, Block) else chunk.values:
+            if _is_blank_line(value, in_table=in_table):
+                continue
             self.people.count += 1
             outcomes = [identify(value, KIND_RULES[self.kind], rules) for rules in self._rules]
             records = {each.record for each in outcomes if isinstance(each, Identified)}
@@ -80,8 +83,16 @@ class _Reader:
             self.people.digests.update(bytes.fromhex(record) for record in records)
 
 
+def _is_blank_line(value: object, *, in_table: bool) -> bool:
+    """Tell whether a value is a line without anybody, as editors leave them."""
+    if isinstance(value, Fault):
+        return value.reason == RejectReason.EMPTY
+    # An empty cell in a row of a table is somebody who cannot be found by it.
+    return not in_table and isinstance(value, str) and not value.strip()
+
+
 def read_people(people: object, kind: IdentifierKind | str) -> People:
-    """Read whom to forget.
+    """Read whom to forget; blank lines are nobody.
 
     Args:
         people: One identifier as a string, or what `open_source` takes.
@@ -93,8 +104,9 @@ def read_people(people: object, kind: IdentifierKind | str) -> People:
     """
     reader = _Reader(kind)
     source = _source(people)
-    for chunk in source.chunks(source.choice(reader.kind)):
-        reader.take(chunk)
+    choice = source.choice(reader.kind)
+    for chunk in source.chunks(choice):
+        reader.take(chunk, in_table=choice.settled)
     return reader.people
 
 
@@ -102,12 +114,13 @@ async def aread_people(people: object, kind: IdentifierKind | str) -> People:
     """Read whom to forget, from a source that may have to be awaited; else :func:`read_people`."""
     source = _source(people)
     reader = _Reader(kind)
-    chunks = source.async_chunks(source.choice(reader.kind))
+    choice = source.choice(reader.kind)
+    chunks = source.async_chunks(choice)
     if chunks is None:
         return read_people(source, kind)
     async with iterating(chunks) as each:
         async for chunk in each:
-            reader.take(chunk)
+            reader.take(chunk, in_table=choice.settled)
     return reader.people
 
 
@@ -134,7 +147,7 @@ async def forget(
 
     async with work.desk.state(work.state_path) as state:
         account = None if ad_account_id is None else str(ad_account_id)
-        rows = await in_thread(state.lists, account)
+        rows = await in_thread(state.lists, account) if people.count else []
         async with anyio.create_task_group() as tasks:
             for row in rows:
                 tasks.start_soon(one, row)

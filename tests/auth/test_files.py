@@ -163,14 +163,16 @@ def test_a_link_beside_it_is_not_followed(tmp_path: Path, name: str) -> None:
     assert victim.read_text() == "precious"
 
 
-def test_it_is_where_the_user_keeps_such_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_where_the_user_keeps_such_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Unless told otherwise."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")
-    assert FileTokenStore().path == Path("/somewhere/pinterest-audiences/tokens.json")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    assert FileTokenStore().path == tmp_path / "xdg" / "pinterest-audiences" / "tokens.json"
     monkeypatch.delenv("XDG_CONFIG_HOME")
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert FileTokenStore().path == Path("/home/ada/.config/pinterest-audiences/tokens.json")
-    assert FileTokenStore("~/t.json").path == Path("/home/ada/t.json")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert FileTokenStore().path == tmp_path / ".config" / "pinterest-audiences" / "tokens.json"
+    assert FileTokenStore("~/t.json").path == tmp_path / "t.json"
     with pytest.raises(ConfigurationError, match="name of a file"):
         FileTokenStore("")
 

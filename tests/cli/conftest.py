@@ -14,8 +14,10 @@ from attrs import frozen
 pytest.importorskip("cyclopts", reason="the command line needs the extra [cli]")
 
 from pinterest_audiences.cli import main
+from pinterest_audiences.pytest_plugin import PinterestServer
 
 PEOPLE = 300
+ACCOUNT = "549755885175"
 
 
 @frozen
@@ -46,6 +48,23 @@ class Done:
 Run: TypeAlias = Callable[..., Done]
 
 
+def refused(
+    done: Done, exit_code: int, code: str, *words: str, retryable: bool | None = None
+) -> None:
+    """Expect one clear line and nothing else, with nothing secret in it."""
+    assert (done.code, done.out) == (exit_code, ""), done.err
+    (line,) = done.err.splitlines()
+    error = json.loads(line)["error"]
+    assert set(error) == {"code", "message", "hint", "retryable", "request_id", "exit"}
+    assert (error["code"], error["exit"]) == (code, exit_code)
+    assert error["retryable"] is (exit_code in (6, 7) if retryable is None else retryable)
+    told = f"{error['message']} {error['hint'] or ''}"
+    for word in words:
+        assert word in told
+    assert "SENTINEL" not in line
+    assert "Traceback" not in line
+
+
 @pytest.fixture(autouse=True)
 def _nothing_of_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No configuration and no login but those of the test; and a folder of its own."""
@@ -68,6 +87,15 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Done(code, told.out, told.err)
 
     return run
+
+
+@pytest.fixture
+def server(pinterest_server: PinterestServer, monkeypatch: pytest.MonkeyPatch) -> PinterestServer:
+    """A Pinterest that is somewhere else, an ad account, and a token that works."""
+    monkeypatch.setenv("PINTEREST_API_URI", pinterest_server.base_url)
+    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", "pina_SENTINEL")
+    monkeypatch.setenv("PINTEREST_AD_ACCOUNT_ID", ACCOUNT)
+    return pinterest_server
 
 
 @pytest.fixture

@@ -1,280 +1,17 @@
-"""Credentials, profiles, files and words that cannot work: each is told in one line."""
+"""Addresses, profiles, files and words that cannot work: each is told in one line."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from attrs import evolve
-from cli.conftest import Done, Run
+from cli.conftest import ACCOUNT, Run, refused
 
-from pinterest_audiences import AppCredentials, Client, NoToken
+from pinterest_audiences import Client
 from pinterest_audiences.emulator import Fault
 from pinterest_audiences.pytest_plugin import PinterestServer
-
-ACCOUNT = "549755885175"
-TOKEN = "pina_SENTINELaccess"
-REFRESH = "pinr.SENTINELrefresh"
-SECRET = "SENTINELsecret"
-APP = AppCredentials("1234567", SECRET)
-BACK = "http://localhost:18085/"
-DAY = 86_400.0
-with_app = pytest.mark.pinterest_emulator(
-    apps={APP.app_id: SECRET}, access_tokens=[TOKEN], refresh_tokens=[REFRESH]
-)
-only_posix = pytest.mark.skipif(os.name != "posix", reason="modes of files are a matter of Unix")
-
-
-@pytest.fixture
-def server(pinterest_server: PinterestServer, monkeypatch: pytest.MonkeyPatch) -> PinterestServer:
-    """A Pinterest that is somewhere else; no credentials."""
-    monkeypatch.setenv("PINTEREST_API_URI", pinterest_server.base_url)
-    monkeypatch.setenv("PINTEREST_AD_ACCOUNT_ID", ACCOUNT)
-    return pinterest_server
-
-
-@pytest.fixture
-def let_in(server: PinterestServer, monkeypatch: pytest.MonkeyPatch) -> PinterestServer:
-    """The same, with a token that works."""
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", TOKEN)
-    return server
-
-
-def refused(
-    done: Done, exit_code: int, code: str, *words: str, retryable: bool | None = None
-) -> None:
-    """Expect one clear line and nothing else, with nothing secret in it."""
-    assert (done.code, done.out) == (exit_code, ""), done.err
-    (line,) = done.err.splitlines()
-    error = json.loads(line)["error"]
-    assert set(error) == {"code", "message", "hint", "retryable", "request_id", "exit"}
-    assert (error["code"], error["exit"]) == (code, exit_code)
-    assert error["retryable"] is (exit_code in (6, 7) if retryable is None else retryable)
-    told = f"{error['message']} {error['hint'] or ''}"
-    for word in words:
-        assert word in told
-    assert "SENTINEL" not in line
-    assert "Traceback" not in line
-
-
-def store() -> Path:
-    """Where a login is kept."""
-    return Path(os.environ["XDG_CONFIG_HOME"], "pinterest-audiences", "tokens.json")
-
-
-def keep(**fields: object) -> None:
-    """Keep tokens as a login does."""
-    store().parent.mkdir(parents=True, exist_ok=True)
-    store().write_text(json.dumps({"format": 1, "app_id": APP.app_id, **fields}))
-    store().chmod(0o600)
-
-
-def token_for(server: PinterestServer, *scopes: str) -> str:
-    """An access token of a system user that allows so much and no more."""
-    code = server.emulator.authorize(
-        app_id=APP.app_id, redirect_uri=BACK, scopes=scopes, is_system_user=True
-    )
-    with Client(NoToken(), base_url=server.base_url) as client:
-        given = client.oauth_token(
-            APP, grant_type="authorization_code", code=code, redirect_uri=BACK
-        )
-    assert given.access_token is not None
-    return given.access_token
-
-
-@with_app
-def test_an_expired_token_is_told(
-    run: Run, server: PinterestServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By Pinterest, where the token came without its end."""
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", token_for(server, "ads:read"))
-    assert run("lists", "list").code == 0
-    server.emulator.advance(hours=24 * 31)
-    done = run("lists", "list")
-    refused(done, 3, "authentication", "get a new access token")
-    assert done.error["request_id"].isdigit()
-
-
-@with_app
-def test_a_revoked_token_is_told(
-    run: Run, server: PinterestServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As an expired one: Pinterest makes no difference."""
-    token = token_for(server, "ads:read")
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", token)
-    assert run("lists", "list").code == 0
-    with Client(NoToken(), base_url=server.base_url) as client:
-        client.token_revoke(APP, token=token)
-    refused(run("lists", "list"), 3, "authentication", "get a new access token")
-
-
-@with_app
-def test_a_token_of_another_scope_reads_and_does_not_write(
-    run: Run, server: PinterestServer, people: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The job is kept for a token that may."""
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", token_for(server, "ads:read"))
-    assert run("lists", "list").code == 0
-    done = run("upload", people, "--name", "All", "-q")
-    refused(
-        done, 7, "job_interrupted", "scope ads:write", "pinterest-audiences resume", retryable=False
-    )
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", TOKEN)
-    assert run("resume").data[0]["left"] == 0
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", token_for(server, "ads:read"))
-    done = run("whoami")
-    refused(done, 3, done.error["code"], "scope user_accounts:read")
-
-
-@with_app
-@pytest.mark.parametrize(
-    "token", [TOKEN[:-1], TOKEN[:4], f"{TOKEN} ", f"{TOKEN}x", "pina_SENTINEL two", f"{TOKEN}é"]
-)
-def test_a_token_that_was_copied_badly_is_told(
-    run: Run, server: PinterestServer, monkeypatch: pytest.MonkeyPatch, token: str
-) -> None:
-    """Cut, with a space, or with a letter that no token has; it is not quoted."""
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", token)
-    done = run("lists", "list")
-    refused(done, 3, done.error["code"])
-    assert done.error["code"] in ("authentication", "credentials")
-    if done.error["code"] == "credentials":  # then it is known without asking anybody
-        assert run("auth", "status").code == 3
-        assert server.emulator.handled == 0
-
-
-@with_app
-@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"pina_SENTINEL\npina_SENTINEL\n"])
-def test_a_file_that_holds_no_token_is_told(
-    run: Run, server: PinterestServer, monkeypatch: pytest.MonkeyPatch, content: bytes | None
-) -> None:
-    """By its variable; `auth status` does not call it usable."""
-    if content is not None:
-        Path("token").write_bytes(content)
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN_FILE", "token")
-    refused(run("lists", "list"), 3, "credentials", "PINTEREST_ACCESS_TOKEN_FILE")
-    status = run("auth", "status")
-    assert (status.code, status.data["source"]) == (3, "environment")
-    assert "PINTEREST_ACCESS_TOKEN_FILE" in status.error["message"]
-    assert run("doctor").code == 3
-
-
-@with_app
-def test_a_wrong_app_secret_is_told(
-    run: Run, server: PinterestServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And the refresh token is still good for the right one."""
-    keep(access_token="pina_SENTINELold", expires_at=1000.0, refresh_token=REFRESH)
-    monkeypatch.setenv("PINTEREST_APP_ID", APP.app_id)
-    monkeypatch.setenv("PINTEREST_APP_SECRET", "SENTINELwrong")
-    refused(run("lists", "list"), 3, "token_refresh", "check the app id and the app secret")
-    refused(run("auth", "refresh"), 3, "token_refresh", "check the app id and the app secret")
-    monkeypatch.setenv("PINTEREST_APP_SECRET", SECRET)
-    assert run("lists", "list").code == 0
-    assert run("auth", "refresh").data["expired"] is False
-
-
-@with_app
-def test_a_login_that_is_over_says_to_log_in_again(
-    run: Run, server: PinterestServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its refresh token was used elsewhere, or was let lie for 60 days."""
-    keep(access_token="pina_SENTINELold", expires_at=1000.0, refresh_token="pinr.SENTINELused")
-    monkeypatch.setenv("PINTEREST_APP_ID", APP.app_id)
-    monkeypatch.setenv("PINTEREST_APP_SECRET", SECRET)
-    refused(run("lists", "list"), 3, "token_refresh", "log in again")
-
-
-def test_a_login_that_needs_its_app_says_so(run: Run, server: PinterestServer) -> None:
-    """Before Pinterest refuses a token that is known to have ended."""
-    keep(access_token="pina_SENTINELold", expires_at=time.time() - 1, refresh_token=REFRESH)
-    refused(run("lists", "list"), 3, "credentials", "PINTEREST_APP_ID and PINTEREST_APP_SECRET")
-    assert run("auth", "status").code == 3
-    keep(access_token="pina_SENTINELold", expires_at=time.time() - 1)
-    refused(run("lists", "list"), 3, "credentials", "log in again")
-    assert server.emulator.handled == 0
-    keep(access_token=TOKEN, expires_at=time.time() + DAY, refresh_token=REFRESH)
-    assert run("lists", "list").code == 0
-
-
-def test_a_login_cut_off_anywhere_is_told_and_not_quoted(run: Run, server: PinterestServer) -> None:
-    """As a full disk or another program leaves it."""
-    keep(access_token=TOKEN, refresh_token=REFRESH, expires_at=time.time() + DAY)
-    whole = store().read_text()
-    for length in range(0, len(whole), 7):
-        store().write_text(whole[:length])
-        refused(run("lists", "list"), 3, "token_store", str(store()))
-    assert run("auth", "logout").code in (0, 3)
-    assert server.emulator.handled == 0
-
-
-@only_posix
-@pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o666])
-def test_a_login_that_others_may_read_is_not_used(
-    run: Run, server: PinterestServer, mode: int
-) -> None:
-    """The remedy is a command."""
-    keep(access_token=TOKEN)
-    store().chmod(mode)
-    refused(run("lists", "list"), 3, "token_store", "chmod 600", str(store()))
-    store().chmod(0o600)
-    assert run("lists", "list").code == 0
-
-
-def as_a_mere_user(*words: str) -> Done:
-    """Run a command as somebody whom modes of files bind, which root is not."""
-    # PR_CAPBSET_DROP of CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: gone after the exec.
-    code = (
-        "import ctypes, os, sys\n"
-        "prctl = ctypes.CDLL(None).prctl\n"
-        "assert os.geteuid() or not prctl(24, 1, 0, 0, 0) | prctl(24, 2, 0, 0, 0)\n"
-        "os.execv(sys.executable, [sys.executable, '-m', 'pinterest_audiences', *sys.argv[1:]])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words],
-        input=f"{TOKEN}\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="root is bound by no mode elsewhere")
-def test_places_that_cannot_be_written_are_told_before_anything_is_lost(tmp_path: Path) -> None:
-    """The folder of logins, and that of the state."""
-    for folder in (store().parent, tmp_path / "state"):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o555)
-    refused(as_a_mere_user("auth", "login", "--token-stdin"), 3, "token_store", str(store().parent))
-    assert not store().exists()
-    done = as_a_mere_user("lists", "get", "1", "--emulator")
-    refused(done, 1, done.error["code"], str(tmp_path / "state"))
-    assert done.error["code"] != "unexpected"
-
-
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can give away")
-def test_a_login_of_another_user_is_told() -> None:
-    """As `sudo` leaves it behind."""
-    keep(access_token=TOKEN)
-    os.chown(store(), 65534, 65534)
-    done = as_a_mere_user("lists", "list", "--ad-account", ACCOUNT)
-    refused(done, 3, "token_store", str(store()))
-
-
-def test_no_credentials_offer_the_emulator_and_that_works(
-    run: Run, server: PinterestServer
-) -> None:
-    """The offer is a flag that can be added as it stands."""
-    done = run("lists", "list")
-    refused(done, 3, "no_credentials", "PINTEREST_ACCESS_TOKEN", "auth login", "--emulator")
-    assert run("lists", "list", "--emulator").code == 0
-    assert server.emulator.handled == 0
 
 
 @pytest.mark.parametrize(
@@ -290,7 +27,7 @@ def test_an_address_that_cannot_work_is_told_and_not_shown(
 ) -> None:
     """It may hold a password; `doctor` finds it without the network."""
     monkeypatch.setenv("PINTEREST_API_URI", address)
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", TOKEN)
+    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", "pina_SENTINEL")
     refused(run("lists", "list", "--ad-account", ACCOUNT), 2, "configuration", told)
     done = run("doctor", "--offline", "--ad-account", ACCOUNT)
     (wrong,) = (each for each in done.data if each["verdict"] == "error")
@@ -314,7 +51,7 @@ def test_a_profile_that_cannot_be_read_is_told_by_its_file(
     run: Run, text: bytes, told: str
 ) -> None:
     """And no command goes on without it, as if it were not there."""
-    path = store().with_name("config.toml")
+    path = Path(os.environ["XDG_CONFIG_HOME"], "pinterest-audiences", "config.toml")
     path.parent.mkdir(parents=True)
     path.write_bytes(text)
     refused(run("lists", "list", "--emulator"), 2, "config", str(path), told)
@@ -338,7 +75,7 @@ FILES: dict[str, tuple[bytes, int, str, str]] = {
 @pytest.mark.parametrize("command", ["upload", "mirror", "plan", "lists create"])
 @pytest.mark.parametrize("kind", FILES)
 def test_a_file_that_cannot_be_used_is_told_and_nothing_is_sent(
-    run: Run, let_in: PinterestServer, command: str, kind: str
+    run: Run, server: PinterestServer, command: str, kind: str
 ) -> None:
     """With what is wrong, and with no line of it."""
     content, exit_code, code, told = FILES[kind]
@@ -350,7 +87,7 @@ def test_a_file_that_cannot_be_used_is_told_and_nothing_is_sent(
 
 
 def test_a_file_of_rejects_passes_where_all_may_be_rejected(
-    run: Run, let_in: PinterestServer
+    run: Run, server: PinterestServer
 ) -> None:
     """Somebody said so; there is still nothing to send."""
     Path("people.csv").write_bytes(FILES["rejects only"][0])
@@ -369,7 +106,7 @@ def test_a_missing_file_is_usage_for_every_command_that_reads_one(run: Run) -> N
         refused(run(command, ".", *words, "--emulator", "-q"), 5, "source", "is a directory")
 
 
-def test_an_unknown_list_is_not_found(run: Run, let_in: PinterestServer, people: Path) -> None:
+def test_an_unknown_list_is_not_found(run: Run, server: PinterestServer, people: Path) -> None:
     """By every command that takes one, with the id for Pinterest's support."""
     for words in (
         ("lists", "get", "643"),
@@ -384,10 +121,10 @@ def test_an_unknown_list_is_not_found(run: Run, let_in: PinterestServer, people:
 
 
 def test_an_ambiguous_name_is_refused_with_the_flag_that_says_which(
-    run: Run, let_in: PinterestServer, people: Path
+    run: Run, server: PinterestServer, people: Path
 ) -> None:
     """Two lists of one name are Pinterest's own doing; the ids tell them apart."""
-    with Client(TOKEN, base_url=let_in.base_url) as client:
+    with Client("pina_SENTINEL", base_url=server.base_url) as client:
         made = [
             client.customer_lists_create(ACCOUNT, name="All", records="ada@shop.example")
             for _ in range(2)
@@ -415,23 +152,23 @@ def test_a_removal_counts_people_and_not_lines(run: Run, people: Path) -> None:
 
 
 def test_a_rate_limit_is_later_and_costs_a_job_nothing(
-    run: Run, let_in: PinterestServer, people: Path
+    run: Run, server: PinterestServer, people: Path
 ) -> None:
     """A read ends with 6; a job is kept, and `resume` finishes it."""
     limit = Fault("status", status=429, code=8, headers={"retry-after": "9999"}, times=None)
-    let_in.emulator.faults.add(limit)
+    server.emulator.faults.add(limit)
     refused(run("lists", "list"), 6, "rate_limit")
-    let_in.emulator.faults.clear()
-    let_in.emulator.faults.add(evolve(limit, operation="customer_lists_create"))
+    server.emulator.faults.clear()
+    server.emulator.faults.add(evolve(limit, operation="customer_lists_create"))
     done = run("upload", people, "--name", "All", "-q", "--patience", "1")
     refused(done, 7, "job_interrupted", "429", "pinterest-audiences resume")
-    let_in.emulator.faults.clear()
+    server.emulator.faults.clear()
     assert run("resume").data[0]["left"] == 0
 
 
-def test_a_time_out_is_later(run: Run, let_in: PinterestServer) -> None:
+def test_a_time_out_is_later(run: Run, server: PinterestServer) -> None:
     """Of waiting for a list."""
-    number = let_in.emulator.seed_lists(ACCOUNT, 1)[0]
+    number = server.emulator.seed_lists(ACCOUNT, 1)[0]
     refused(run("wait", number, "--timeout", "0.01", "-q"), 6, "wait_timeout", number)
 
 

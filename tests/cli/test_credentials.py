@@ -19,7 +19,7 @@ from pinterest_audiences.cli.problems import problem_of
 from pinterest_audiences.cli.refusals import CommandError
 from pinterest_audiences.pytest_plugin import PinterestServer
 
-TOKEN = "pina_SENTINELTOKEN"
+TOKEN = "pina_SENTINEL"  # that of the fixture `server`
 BACK = ("--redirect-uri", "http://localhost:18085/")
 
 
@@ -99,18 +99,6 @@ def test_a_word_in_the_wrong_place_is_not_repeated(
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert told in done.error["message"]
     assert "sentinel" not in done.err.lower()
-
-
-ACCOUNT = "549755885175"
-
-
-@pytest.fixture
-def server(pinterest_server: PinterestServer, monkeypatch: pytest.MonkeyPatch) -> PinterestServer:
-    """A Pinterest that is somewhere else, and a token for it."""
-    monkeypatch.setenv("PINTEREST_API_URI", pinterest_server.base_url)
-    monkeypatch.setenv("PINTEREST_AD_ACCOUNT_ID", ACCOUNT)
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", TOKEN)
-    return pinterest_server
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from cli.conftest import PEOPLE, Run
+from cli.conftest import ACCOUNT, PEOPLE, Run
 
 from pinterest_audiences.cli.context import EMULATED_ACCOUNT
 from pinterest_audiences.cli.embedded import BASE_URL
@@ -17,16 +17,6 @@ from pinterest_audiences.jobs.state import State
 from pinterest_audiences.pytest_plugin import PinterestServer
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
-ACCOUNT = "549755885175"
-
-
-@pytest.fixture
-def server(pinterest_server: PinterestServer, monkeypatch: pytest.MonkeyPatch) -> PinterestServer:
-    """A Pinterest that is somewhere else."""
-    monkeypatch.setenv("PINTEREST_API_URI", pinterest_server.base_url)
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", "pina_test")
-    monkeypatch.setenv("PINTEREST_AD_ACCOUNT_ID", ACCOUNT)
-    return pinterest_server
 
 
 def test_the_table_of_the_documentation_is_that_of_the_code() -> None:

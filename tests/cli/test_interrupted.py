@@ -77,15 +77,12 @@ def test_a_killed_command_loses_nothing_that_was_acknowledged(run: Run) -> None:
 
 
 def test_a_second_run_of_the_same_command_does_not_disturb_the_first(
-    run: Run, pinterest_server: PinterestServer, monkeypatch: pytest.MonkeyPatch
+    run: Run, server: PinterestServer
 ) -> None:
     """It ends at once with 7, and the first goes on to its end."""
-    monkeypatch.setenv("PINTEREST_API_URI", pinterest_server.base_url)
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", "pina_test")
-    monkeypatch.setenv("PINTEREST_AD_ACCOUNT_ID", "549")
     over = threading.Event()
     # The first waits for Pinterest until the second is over.
-    pinterest_server.emulator.fault(
+    server.emulator.fault(
         "slow", operation="customer_lists_create", when=lambda _: over.wait(60), seconds=0.01
     )
     with uploading() as process:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import pytest
 from cli.conftest import PEOPLE, Run
+from support.terminal import with_closed
 
 from pinterest_audiences.cli.output import FORMATS, Format, Output, plain
 
@@ -170,14 +171,7 @@ def test_a_closed_pipe_ends_it_without_a_word(people: Path) -> None:
 
 def test_a_closed_pipe_ends_help_too() -> None:
     """Which is printed by another hand."""
-    with subprocess.Popen(
-        [*COMMAND, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        told = process.stderr.read()
-    assert (process.returncode, told) == (141, b"")
+    assert with_closed("stdout", "--help") == (141, b"")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk to write to")

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from cli.conftest import Run
+from cli.conftest import ACCOUNT, Run
 
 from pinterest_audiences.emulator import Emulator
 from pinterest_audiences.emulator.messages import Request
@@ -24,7 +24,6 @@ from pinterest_audiences.pytest_plugin import PinterestServer
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are a matter of Unix")
 
-ACCOUNT = "549755885175"
 PEOPLE = 60_000  # six calls
 PATIENCE = 60.0  # seconds until what should have ended counts as hanging
 LONG = 600.0  # seconds: the answer never comes
@@ -33,14 +32,10 @@ ADDRESSES = [f"person{number}@shop.example" for number in range(PEOPLE)]
 EVERYBODY = frozenset(sha256(each.encode()).hexdigest() for each in ADDRESSES)
 
 
-@pytest.fixture
-def server(pinterest_server: PinterestServer, monkeypatch: pytest.MonkeyPatch) -> PinterestServer:
-    """A Pinterest that is somewhere else, and a file of customers for it."""
-    monkeypatch.setenv("PINTEREST_API_URI", pinterest_server.base_url)
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", "pina_SENTINEL")
-    monkeypatch.setenv("PINTEREST_AD_ACCOUNT_ID", ACCOUNT)
+@pytest.fixture(autouse=True)
+def _customers(_nothing_of_the_users: None) -> None:
+    """A file of them, in the folder of the test."""
     Path("people.txt").write_text("\n".join(ADDRESSES) + "\n")
-    return pinterest_server
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import PEOPLE, Run
-from support.terminal import Shown, before_terminal
+from support.terminal import Shown, before_terminal, with_closed
 
 from pinterest_audiences.pytest_plugin import PinterestServer
 
@@ -54,15 +54,10 @@ def test_a_terminal_has_a_bar_and_stdout_is_data(crowd: Path) -> None:
 
 
 def test_the_bar_shows_rate_and_time_left_while_a_call_is_awaited(
-    crowd: Path, pinterest_server: PinterestServer, monkeypatch: pytest.MonkeyPatch
+    crowd: Path, server: PinterestServer
 ) -> None:
     """Two of three calls are done, and the last is answered late."""
-    monkeypatch.setenv("PINTEREST_API_URI", pinterest_server.base_url)
-    monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", "pina_test")
-    monkeypatch.setenv("PINTEREST_AD_ACCOUNT_ID", "549")
-    pinterest_server.emulator.fault(
-        "slow", operation="customer_lists_update", after=1, seconds=LATE
-    )
+    server.emulator.fault("slow", operation="customer_lists_update", after=1, seconds=LATE)
     done = before_terminal("upload", crowd, "--name", "All")
     assert done.code == 0
     shown = r"job 1 [━╸╺]{24} 20,000/30,000 [\d,]+/s \d\d:\d\d"
@@ -198,32 +193,17 @@ def test_a_dash_reads_a_pipe_while_the_terminal_has_the_bar() -> None:
 
 def test_a_reader_that_has_gone_leaves_the_upload_done(run: Run, people: Path) -> None:
     """Nobody reads the report; the job is over all the same, and there is no word of it."""
-    with subprocess.Popen(
-        [*COMMAND, "upload", people, "--name", "All", "--emulator", "-q"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        told = process.stderr.read()
-    assert (process.returncode, told) == (141, b"")
+    done = with_closed("stdout", "upload", people, "--name", "All", "--emulator", "-q")
+    assert done == (141, b"")
     (known,) = run("status", "--emulator").data
     assert (known["records"], known["settled"]) == (PEOPLE, True)
 
 
 def test_a_closed_standard_error_stops_no_job(people: Path) -> None:
     """Whoever watched has gone; the results come."""
-    with subprocess.Popen(
-        [*COMMAND, "upload", people, "--name", "All", "--emulator", "-vv"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stderr.close()
-        out = process.stdout.read()
-    assert (process.returncode, json.loads(out)["added"]) == (0, PEOPLE)
+    words = ("upload", people, "--name", "All", "--emulator", "-vv")
+    code, out = with_closed("stderr", *words)
+    assert (code, json.loads(out)["added"]) == (0, PEOPLE)
 
 
 class GoneTerminal(io.StringIO):

@@ -289,8 +289,9 @@ def test_the_place_of_the_state_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert state_path(None) == tmp_path / "pinterest-audiences" / "state.sqlite3"
     monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", "/home/ann")
-    assert state_path(None) == Path("/home/ann/.local/state/pinterest-audiences/state.sqlite3")
+    monkeypatch.setenv("HOME", str(tmp_path / "ann"))
+    home = tmp_path / "ann" / ".local" / "state"
+    assert state_path(None) == home / "pinterest-audiences" / "state.sqlite3"
 
 
 async def test_the_state_file_of_the_user_is_made_where_it_belongs(

@@ -203,6 +203,22 @@ async def test_who_cannot_be_read_is_told(rig: Rig) -> None:
         await rig.client.forget("XY", kind="lr_id", state=rig.state)
 
 
+async def test_a_blank_line_is_nobody(rig: Rig, tmp_path: Path) -> None:
+    """Editors leave them; a file of nothing else looks at no list. Empty cells are somebody."""
+    await rig.client.upload(ACCOUNT, people(0, 30), name=NAME, state=rig.state)
+    path = tmp_path / "forget.txt"
+    path.write_text(f"{people(0, 1)[0]}\n\n  \n")
+    receipt = await rig.client.forget(path, state=rig.state)
+    assert (receipt.people, receipt.unusable, receipt.complete) == (1, 0, True)
+    assert await rig.members() == digests(people(1, 30))
+    path.write_text("\n\n")
+    receipt = await rig.client.forget(path, state=rig.state)
+    assert (receipt.people, receipt.lists) == (0, ())
+    path.write_text("id,email\n1,\n")
+    receipt = await rig.client.forget(path.rename(tmp_path / "forget.csv"), state=rig.state)
+    assert (receipt.people, receipt.unusable) == (1, 1)
+
+
 async def test_nobody_is_known_without_a_state(rig: Rig) -> None:
     """The receipt says that no list was looked at."""
     receipt = await rig.client.forget(ANN, state=rig.state)

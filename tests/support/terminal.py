@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from attrs import frozen
 
@@ -79,6 +80,31 @@ def before_terminal(
             process.kill()
             os.close(master)
     return Shown(code, out.decode(), screen.decode("utf-8", "backslashreplace"))
+
+
+def with_closed(stream: Literal["stdout", "stderr"], *words: str | Path) -> tuple[int, bytes]:
+    """Run the command line with a stream whose reader has gone.
+
+    Args:
+        stream: Which.
+        words: Its words.
+
+    Returns:
+        Its exit code, and what it wrote to the other of the two.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "pinterest_audiences", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        gone, read = process.stdout, process.stderr
+        if stream == "stderr":
+            gone, read = read, gone
+        gone.close()
+        told = read.read()
+    return process.returncode, told
 
 
 def _drained(master: int) -> bytes:

@@ -104,6 +104,6 @@ def _audience(client: Client, account: str, customer_list_id: str) -> Audience:
 
 def _settled(client: Client, account: str, audience: Audience) -> Audience:
     while audience.status == "INITIALIZING":
-        time.sleep(_LOOK_AGAIN)
+        time.sleep(_LOOK_AGAIN)  # nothing else is to be done meanwhile
         audience = client.audiences_get(account, audience.id)
     return audience

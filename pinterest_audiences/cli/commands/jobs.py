@@ -140,7 +140,8 @@ def forget(
         7 where a list could not be done, 5 where an identifier is none; 0 otherwise.
 
     Raises:
-        CommandError: Nobody said yes.
+        CommandError: Nobody said yes, or there is no such file.
+        SourceError: It cannot be read to its end, or names nobody.
     """
     if not yes and not dry_run:
         raise CommandError(
@@ -149,11 +150,12 @@ def forget(
             exit=Exit.REFUSED,
             hint="say --yes, or look with --dry-run first",
         )
-    source = _people(file, kind)
+    source = _people(file)
     if dry_run:
         accounts = _accounts(context) if all_accounts else [context.ad_account]
         receipt = _dry_receipt(context, accounts, source, kind, reference)
         context.screen.note("dry run: nothing was sent")
+        _refuse_nobody(receipt, source)
         _show_receipt(context, receipt, dry_run=True)
         return _judged(context, receipt, kind)
     with context.client() as client, following(context.screen) as teller:
@@ -166,6 +168,7 @@ def forget(
             on_event=context.watching(teller),
             patience=patience,
         )
+    _refuse_nobody(receipt, source)
     for each in receipt.lists:
         if each.problem:
             problem = in_words_of_the_command_line(each.problem)
@@ -174,7 +177,18 @@ def forget(
     return _judged(context, receipt, kind)
 
 
+def _refuse_nobody(receipt: ForgetReceipt, source: Source) -> None:
+    """Refuse a file of nobody: a request that did nothing must not pass for one that was done.
+
+    Raises:
+        SourceError: It is such a file.
+    """
+    if not receipt.people:
+        raise SourceError("names nobody; nothing was removed", source=source.name)
+
+
 def _judged(context: Context, receipt: ForgetReceipt, kind: str) -> Exit:
+    """Return the exit code of a receipt, and warn of identifiers that are none."""
     if any(each.problem for each in receipt.lists):
         return Exit.UNFINISHED
     if receipt.unusable:
@@ -183,18 +197,15 @@ def _judged(context: Context, receipt: ForgetReceipt, kind: str) -> Exit:
     return Exit.OK
 
 
-def _people(file: str, kind: str) -> Source:
-    """Read whom to forget; blank lines, as editors leave them, are nobody.
+def _people(file: str) -> Source:
+    """Open the file of whom to forget.
 
     Raises:
         CommandError: There is no such file.
-        SourceError: It cannot be read to its end, or names nobody.
     """
     from pathlib import Path  # noqa: PLC0415 - when used
 
-    from pinterest_audiences.records.chunks import Block, Values  # noqa: PLC0415
-    from pinterest_audiences.records.identifiers import IdentifierKind  # noqa: PLC0415
-    from pinterest_audiences.records.sources import Source, open_source  # noqa: PLC0415
+    from pinterest_audiences.records.sources import open_source  # noqa: PLC0415
 
     if file != "-" and not Path(file).exists():
         # A string of the library's is one identifier; here those are never on the command line.
@@ -202,26 +213,7 @@ def _people(file: str, kind: str) -> Source:
             "FILE: there is no such file; people are named in a file or on standard input, for "
             "others can see command lines"
         )
-    source = open_source(file)
-    choice = source.choice(IdentifierKind(kind))
-    people = [
-        value
-        for chunk in source.chunks(choice)
-        for value in (chunk.values() if isinstance(chunk, Block) else chunk.values)
-        if not _is_blank_line(value, in_table=choice.settled)
-    ]
-    if not people:
-        raise SourceError("names nobody; nothing was removed", source=source.name)
-    return Source(source.name, None, None, lambda _choice: iter([Values(1, people)]))
-
-
-def _is_blank_line(value: object, *, in_table: bool) -> bool:
-    from pinterest_audiences.records.reasons import Fault, RejectReason  # noqa: PLC0415
-
-    if isinstance(value, Fault):
-        return value.reason == RejectReason.EMPTY
-    # An empty cell in a row of a table is somebody who cannot be found by it.
-    return not in_table and isinstance(value, str) and not value.strip()
+    return open_source(file)
 
 
 def _accounts(context: Context) -> list[str]:

@@ -14,6 +14,7 @@ from pinterest_audiences.cli.options import (
     ANY_LIST,
     AS_USUAL,
     COMMON,
+    MOST_REMOVED,
     Common,
     File,
     Flag,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["mirror", "plan"]
 
-_MOST_REMOVED = 0.2
-
 
 def plan(
     file: File,
@@ -51,7 +50,7 @@ def plan(
     which: ListChoice = ANY_LIST,
     source: SourceOptions = AS_USUAL,
     adopt: Flag = False,
-    max_removal_share: float = _MOST_REMOVED,
+    max_removal_share: float = MOST_REMOVED,
     match_rate: float | None = None,
     keep_unhashed: Flag = False,
     common: Common = COMMON,
@@ -145,7 +144,7 @@ def mirror(
             which,
             source,
             adopt=adopt,
-            max_removal_share=_MOST_REMOVED if max_removal_share is None else max_removal_share,
+            max_removal_share=MOST_REMOVED if max_removal_share is None else max_removal_share,
             match_rate=match_rate,
             keep_unhashed=keep_unhashed,
         )

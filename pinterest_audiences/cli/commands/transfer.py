@@ -15,6 +15,7 @@ from pinterest_audiences.cli.options import (
     ANY_LIST,
     AS_USUAL,
     COMMON,
+    MOST_REMOVED,
     Common,
     File,
     Flag,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["create", "remove", "upload"]
 
-_MOST_REMOVED = 0.2
 _SAY_YES = "say --yes if that is right"
 
 
@@ -243,15 +243,21 @@ def _missing_list_is_not_found() -> Generator[None, None, None]:
         ) from None
 
 
+def _named(context: Context, client: Client, name: str | None) -> list[str]:
+    """Return the ids of the lists of a name, as Pinterest has them."""
+    everything = client.customer_lists_list(context.ad_account, page_size=250)
+    return [each.id for each in everything if each.name == name]
+
+
 def _check_new(context: Context, client: Client, name: str) -> None:
-    for each in client.customer_lists_list(context.ad_account, page_size=250):
-        if each.name == name:
-            raise CommandError(
-                f"there is a list of that name already: {each.id}",
-                code="guard_name_taken",
-                exit=Exit.REFUSED,
-                hint=f"`upload --list {each.id}` adds to it",
-            )
+    taken = _named(context, client, name)
+    if taken:
+        raise CommandError(
+            f"there is a list of that name already: {taken[0]}",
+            code="guard_name_taken",
+            exit=Exit.REFUSED,
+            hint=f"`upload --list {taken[0]}` adds to it",
+        )
 
 
 def _dry_removal(
@@ -271,10 +277,10 @@ def _dry_removal(
         context, ready, found.id, found.name, known=known, keep_unhashed=keep_unhashed
     )
     records = sum(each.records for each in known)
-    against = "" if yes else _against(file, report.planned, records)
+    objection = "" if yes else _objection(file, report.planned, records)
     _refuse_nobody(report, must_be_new=False)
-    if against:
-        report = evolve(report, findings=(f"{against}; {_SAY_YES}", *report.findings))
+    if objection:
+        report = evolve(report, findings=(f"{objection}; {_SAY_YES}", *report.findings))
     show_report(context, report)
 
 
@@ -301,9 +307,7 @@ def _looked_for(context: Context, which: ListChoice, known: list[ListStatus]) ->
         if which.list_id is not None:
             return client.customer_lists_get(account, context.list_id(which.list_id))
         ids = [each.customer_list_id for each in known if each.customer_list_id]
-        if not ids:
-            everything = client.customer_lists_list(account, page_size=250)
-            ids = [each.id for each in everything if each.name == which.name]
+        ids = ids or _named(context, client, which.name)
         if len(ids) == 1:
             return client.customer_lists_get(account, ids[0])
     if ids:
@@ -331,22 +335,22 @@ def _guard(context: Context, file: str, which: ListChoice, source: SourceOptions
         share = allowed_rejects(context, source)
         # What is known of the list has nobody twice.
         count = preparation(file, source, share=share, deduplicate=True).run().records
-    against = _against(file, count, records)
-    if against:
-        raise CommandError(against, code="guard_removals", exit=Exit.REFUSED, hint=_SAY_YES)
+    objection = _objection(file, count, records)
+    if objection:
+        raise CommandError(objection, code="guard_removals", exit=Exit.REFUSED, hint=_SAY_YES)
 
 
-def _against(file: str, count: int, records: int) -> str:
+def _objection(file: str, count: int, records: int) -> str:
     """Return what is against a removal that nobody has said yes to; empty for nothing."""
     if not records:
         return ""
     if _read_once(file):
         told = "standard input" if file == "-" else f"{file}, which is no regular file,"
         return f"how much {told} removes is not known beforehand"
-    if count > _MOST_REMOVED * records:
+    if count > MOST_REMOVED * records:
         return (
             f"{count:,} of {records:,} records ({count / records:.0%}) would be removed, more than "
-            f"{_MOST_REMOVED:.0%}"
+            f"{MOST_REMOVED:.0%}"
         )
     return ""
 
