@@ -15,6 +15,7 @@ import pytest
 from cli.conftest import PEOPLE, Run
 from support.terminal import Shown, before_terminal, with_closed
 
+from pinterest_audiences.emulator import RateLimits, RatePolicy
 from pinterest_audiences.pytest_plugin import PinterestServer
 
 pytest.importorskip("rich", reason="the command line needs the extra [cli]")
@@ -63,6 +64,18 @@ def test_the_bar_shows_rate_and_time_left_while_a_call_is_awaited(
     shown = r"job 1 [━╸╺]{24} 20,000/30,000 [\d,]+/s \d\d:\d\d"
     assert any(re.fullmatch(shown, frame) for frame in done.frames), done.frames
     assert done.frames[-1].endswith("30,000/30,000 done 00:00")
+
+
+@pytest.mark.pinterest_emulator(rate_limits=RateLimits(ads_write=RatePolicy(20, 60)))
+def test_the_bar_shows_that_the_budget_is_waited_for(crowd: Path, server: PinterestServer) -> None:
+    """Three writes, of which twenty a minute are allowed: each waits some three seconds."""
+    done = before_terminal("upload", crowd, "--name", "All")
+    assert done.code == 0
+    shown = r"job 1 [━╸╺]+ [12]0,000/30,000 waiting \d s for the rate budget.*"
+    assert any(re.fullmatch(shown, frame) for frame in done.frames), done.frames
+    assert json.loads(done.out)["rate_limited"] == 0
+    number = json.loads(done.out)["customer_list_id"]
+    assert len(server.emulator.members(number)) == MANY
 
 
 def test_results_are_a_table_on_a_terminal_and_json_elsewhere(run: Run, people: Path) -> None:
