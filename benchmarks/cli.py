@@ -1,16 +1,16 @@
-"""The command line against the same by hand: whole processes, by the clock on the wall."""
+"""Compare the command line with hand-written commands: whole processes, wall time."""
 
 from __future__ import annotations
 
+import functools
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from harness import Row, show
+from harness import in_turns, show
 
 OURS = [sys.executable, "-m", "pinterest_audiences"]
 BY_HAND = Path(__file__).parent / "by_hand"
@@ -21,17 +21,6 @@ def seconds(command: list[str], environment: dict[str, str]) -> float:
     start = time.perf_counter()
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
-
-
-def ratio(ours: list[str], floor: list[str], environment: dict[str, str]) -> float:
-    """Run both in turn; the first round warms up the disk."""
-    spent: tuple[list[float], list[float]] = ([], [])
-    for turn in range(ROUNDS + 1):
-        for kept, command in zip(spent, (ours, floor), strict=True):
-            took = seconds(command, environment)
-            if turn:
-                kept.append(took)
-    return statistics.median(spent[0]) / statistics.median(spent[1])
 
 
 def main() -> None:
@@ -48,29 +37,21 @@ def main() -> None:
         by_list = [sys.executable, str(BY_HAND / "lists.py"), "lists", "list"]
         by_client = [sys.executable, str(BY_HAND / "lists_sdk.py"), "lists", "list"]
         listing = [*OURS, "lists", "list", "--emulator"]
+        figure = "lists list on the emulator, wall"
+        help_figure = "pinterest-audiences --help, wall"
+        rows = [
+            (help_figure, [*OURS, "--help"], by_help, "cyclopts by hand", 1.5),
+            (figure, listing, by_client, "cyclopts, this client by hand", 1.2),
+            (figure, listing, by_list, "cyclopts, httpx, cattrs by hand", 1.2),
+        ]
         show(
             [
-                Row(
-                    "pinterest-audiences --help, wall",
-                    "cyclopts by hand",
-                    ratio([*OURS, "--help"], by_help, environment),
-                    "x",
-                    1.5,
-                ),
-                Row(
-                    "lists list on the emulator, wall",
-                    "cyclopts, this client by hand",
-                    ratio(listing, by_client, environment),
-                    "x",
-                    1.2,
-                ),
-                Row(
-                    "lists list on the emulator, wall",
-                    "cyclopts, httpx, cattrs by hand",
-                    ratio(listing, by_list, environment),
-                    "x",
-                    1.2,
-                ),
+                in_turns(
+                    functools.partial(seconds, baseline, environment),
+                    functools.partial(seconds, ours, environment),
+                    rounds=ROUNDS,
+                ).ratio(figure, text, goal)
+                for figure, ours, baseline, text, goal in rows
             ]
         )
 

@@ -1,21 +1,31 @@
-"""The client against raw httpx: walking, sending, blocking, importing, and using a budget."""
+"""Compare the client with plain httpx: pagination, sending, sync calls, imports, rate limits."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import json
+import os
 import re
-import statistics
+import resource
 import subprocess
 import sys
-import time
 
 import anyio
 import httpx
 import trio
 import trio.testing
-from harness import ROUNDS, Row, canned_server, json_answer, show, side_by_side
+from harness import (
+    ROUNDS,
+    Rounds,
+    Row,
+    canned_server,
+    in_turns,
+    json_response,
+    show,
+    side_by_side,
+)
 
 from pinterest_audiences import AsyncClient, Batch, Client, Clock, make_batches
 from pinterest_audiences.emulator import Emulator
@@ -53,27 +63,27 @@ def one_page(number: int) -> bytes:
 def make_page(number: int) -> bytes:
     items = [one_list(number * PAGE + i) for i in range(PAGE)]
     bookmark = f"page{number + 1}" if (number + 1) * PAGE < LISTS else None
-    return json_answer(json.dumps({"items": items, "bookmark": bookmark}).encode())
+    return json_response(json.dumps({"items": items, "bookmark": bookmark}).encode())
 
 
-def answer_page(head: bytes) -> bytes:
+def respond_page(head: bytes) -> bytes:
     found = re.search(rb"bookmark=page(\d+)", head)
     return one_page(int(found[1]) if found else 0)
 
 
-def answer_list(_: bytes) -> bytes:
-    return json_answer(json.dumps(one_list(1)).encode())
+def respond_list(_: bytes) -> bytes:
+    return json_response(json.dumps(one_list(1)).encode())
 
 
 async def walk() -> Row:
-    with canned_server(answer_page) as url:
+    with canned_server(respond_page) as url:
         headers = {"Authorization": "Bearer token"}
         async with (
             AsyncClient("token", base_url=url) as client,
             httpx.AsyncClient(headers=headers) as raw,
         ):
 
-            async def floor() -> int:
+            async def baseline() -> int:
                 count, params = 0, {"page_size": str(PAGE)}
                 while True:
                     address = f"{url}/ad_accounts/{ACCOUNT}/customer_lists"
@@ -90,10 +100,11 @@ async def walk() -> Row:
                     count += 1
                 return count
 
-            if (await floor(), await ours()) != (LISTS, LISTS):
-                raise AssertionError("both must see every list")
-            base, spent = await side_by_side(floor, ours)
-    return Row("walk 100,000 lists, CPU", "httpx + json.loads", spent / base, "x", 1.75)
+            if (await baseline(), await ours()) != (LISTS, LISTS):
+                raise AssertionError("both must return every list")
+            rounds = await side_by_side(baseline, ours)
+    goal = 1.0 if importlib.util.find_spec("orjson") else 1.4
+    return rounds.ratio("walk 100,000 lists, CPU", "httpx + json.loads", goal)
 
 
 async def send() -> list[Row]:
@@ -102,17 +113,23 @@ async def send() -> list[Row]:
     (batch,) = make_batches(hashes, max_records=len(hashes), max_bytes=1_100_000)
     ready = b'{"operation_type":"ADD","records":"' + records.encode() + b'"}'
     rows: list[Row] = []
-    with canned_server(answer_list) as url:
+    with canned_server(respond_list) as url:
         headers = {"Authorization": "Bearer token", "Content-Type": "application/json"}
         async with (
             AsyncClient("token", base_url=url) as client,
             httpx.AsyncClient(headers=headers) as raw,
         ):
 
-            async def floor() -> None:
+            async def baseline() -> None:
                 for _ in range(50):
                     address = f"{url}/ad_accounts/{ACCOUNT}/customer_lists/1"
                     (await raw.patch(address, content=ready)).raise_for_status()
+
+            async def with_json() -> None:
+                for _ in range(50):
+                    address = f"{url}/ad_accounts/{ACCOUNT}/customer_lists/1"
+                    body = {"operation_type": "ADD", "records": ",".join(hashes)}
+                    (await raw.patch(address, json=body)).raise_for_status()
 
             async def from_string(given: str | list[str] | Batch = records) -> None:
                 for _ in range(50):
@@ -120,24 +137,24 @@ async def send() -> list[Row]:
                         ACCOUNT, 1, operation_type="ADD", records=given
                     )
 
-            for name, given in (
-                ("one string", records),
-                ("a list of strings", hashes),
-                ("a Batch", batch),
+            for name, given, other, other_name, goal in (
+                ("one string", records, baseline, "httpx with ready bytes", 1.3),
+                ("a list of strings", hashes, with_json, "httpx with json=", 0.7),
+                ("a Batch", batch, baseline, "httpx with ready bytes", 1.1),
             ):
-                base, spent = await side_by_side(floor, functools.partial(from_string, given))
+                rounds = await side_by_side(other, functools.partial(from_string, given))
                 figure = f"send 1 MB of records from {name}, CPU"
-                rows.append(Row(figure, "httpx with ready bytes", spent / base, "x", 1.3))
+                rows.append(rounds.ratio(figure, other_name, goal))
     return rows
 
 
 async def blocking() -> list[Row]:
     calls = 300
-    with canned_server(answer_list) as url, canned_server(answer_list) as url2:
+    with canned_server(respond_list) as url, canned_server(respond_list) as url2:
         async with AsyncClient("token", base_url=url) as native:
             with Client("token", base_url=url2) as client:
 
-                async def floor() -> None:
+                async def baseline() -> None:
                     for _ in range(calls):
                         await native.customer_lists_get(ACCOUNT, 1)
 
@@ -145,13 +162,13 @@ async def blocking() -> list[Row]:
                     for _ in range(calls):
                         client.customer_lists_get(ACCOUNT, 1)
 
-                base, spent = await side_by_side(floor, ours, time.perf_counter)
-    more = (spent - base) / calls * 1e6
-    with canned_server(answer_page) as url, canned_server(answer_page) as url2:
+                # CPU of both threads: wall time on a busy machine gives negative differences.
+                by_call = await side_by_side(baseline, ours)
+    with canned_server(respond_page) as url, canned_server(respond_page) as url2:
         async with AsyncClient("token", base_url=url) as native:
             with Client("token", base_url=url2) as client:
 
-                async def floor_pages() -> None:
+                async def baseline_pages() -> None:
                     async for page in native.customer_lists_list(ACCOUNT, page_size=PAGE).by_page():
                         for _ in page.items:
                             pass
@@ -161,27 +178,87 @@ async def blocking() -> list[Row]:
                         pass
 
                 # CPU of both threads: wall time varies by more than the goal from run to run.
-                base, spent = await side_by_side(floor_pages, our_items)
-    an_item = (spent - base) / LISTS * 1e6
+                by_item = await side_by_side(baseline_pages, our_items)
     return [
-        Row("a blocking call, more wall time", "the same call awaited", more, "us", 150),
-        Row("blocking iteration, more CPU an item", "awaited pages", an_item, "us", 1),
+        by_call.difference(
+            "a sync call, more CPU", "the same call, async", units=1e6 / calls, unit="us", goal=300
+        ),
+        by_item.difference(
+            "sync iteration, more CPU an item", "async pages", units=1e6 / LISTS, unit="us", goal=1
+        ),
     ]
 
 
-def importing() -> Row:
-    spent: dict[str, list[float]] = {"pass": [], "import pinterest_audiences": []}
-    for _ in range(2 * ROUNDS + 1):
-        for code, seconds in spent.items():
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            seconds.append(time.perf_counter() - start)
-    bare, ours = (statistics.median(seconds[1:]) for seconds in spent.values())
-    return Row("import pinterest_audiences, more", "bare Python", (ours - bare) * 1000, "ms", 40)
+IMPORTS = {
+    "bare Python": "pass",
+    "the package": "import pinterest_audiences",
+    "libraries": "import httpx, attrs, cattrs, anyio, anyio.from_thread",
+    "Client": "from pinterest_audiences import Client",
+}
+BY_HAND = """
+import httpx, anyio.from_thread, json, sys
+with anyio.from_thread.start_blocking_portal() as portal:
+    client = httpx.AsyncClient(headers={"Authorization": "Bearer token"})
+    response = portal.call(client.get, sys.argv[1] + "/ad_accounts/ACCOUNT/customer_lists/1")
+    assert json.loads(response.content)["name"]
+    portal.call(client.aclose)
+"""
+BY_CLIENT = """
+import sys
+from pinterest_audiences import Client
+with Client("token", base_url=sys.argv[1]) as client:
+    assert client.customer_lists_get("ACCOUNT", 1).name
+"""
+
+
+def process_seconds(code: str, *arguments: str) -> float:
+    """Run code in a new Python that may cache bytecode; return the CPU seconds of the process."""
+    environment = {**os.environ}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def importing() -> list[Row]:
+    """Measure imports; the libraries that a client cannot do without are a second baseline."""
+    spent: dict[str, list[float]] = {name: [] for name in IMPORTS}
+    for _ in range(2 * ROUNDS + 1):  # the first round writes bytecode
+        for name, code in IMPORTS.items():
+            spent[name].append(process_seconds(code))
+
+    def more(ours: str, baseline: str) -> Rounds:
+        return Rounds(spent[baseline][1:], spent[ours][1:])
+
+    figure = "import Client, more CPU"
+    libraries = more("libraries", "bare Python").difference("", "", units=1e3, unit="ms", goal=0)
+    bare = f"bare Python (libraries: {libraries.value:.0f} ms)"
+    return [
+        more("the package", "bare Python").difference(
+            "import pinterest_audiences, more CPU", "bare Python", units=1e3, unit="ms", goal=40
+        ),
+        more("Client", "bare Python").difference(figure, bare, units=1e3, unit="ms", goal=120),
+        more("Client", "libraries").difference(
+            figure, "httpx, attrs, cattrs, anyio", units=1e3, unit="ms", goal=60
+        ),
+    ]
+
+
+def first_request() -> Row:
+    """Measure a process that makes one blocking request."""
+    by_hand, by_client = (code.replace("ACCOUNT", ACCOUNT) for code in (BY_HAND, BY_CLIENT))
+    with canned_server(respond_list) as url:
+        rounds = in_turns(
+            lambda: process_seconds(by_hand, url),
+            lambda: process_seconds(by_client, url),
+            rounds=2 * ROUNDS,
+        )
+    return rounds.ratio("process with one request, CPU", "a portal and httpx by hand", 1.1)
 
 
 class VirtualClock(Clock):
-    """Trio's virtual time, which jumps whenever nothing is left to do."""
+    """Trio's virtual time, which advances when all tasks wait."""
 
     def monotonic(self) -> float:
         return trio.current_time()
@@ -201,16 +278,16 @@ async def spend_a_budget() -> list[Row]:
     class Distant(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             await trio.sleep(latency / 2)
-            answer = await inner.handle_async_request(request)
+            response = await inner.handle_async_request(request)
             await trio.sleep(latency / 2)
-            return answer
+            return response
 
     async with AsyncClient("token", transport=Distant(), clock=VirtualClock()) as client:
         lists = [
             await client.customer_lists_create(ACCOUNT, name=str(i), records="a@b.co")
             for i in range(tasks)
         ]
-        # From the start of one of the emulator's windows, so that ten hold ten quotas.
+        # Start with one of the emulator's windows, so that ten minutes hold ten quotas.
         await trio.sleep(60 - trio.current_time() % 60)
         before = len(emulator.requests)
 
@@ -226,15 +303,18 @@ async def spend_a_budget() -> list[Row]:
                     group.start_soon(write, customer_list.id)
     statuses = [entry.status for entry in emulator.requests[before:]]
     used = statuses.count(200) / (quota * minutes) * 100
-    floor = f"{quota} writes a minute, 10 min"
+    baseline = f"{quota} writes a minute, 10 min"
     return [
-        Row("rate budget used", floor, used, "%", 97, at_least=True),
-        Row("answers 429", floor, statuses.count(429), "", 1),
+        Row("rate budget used", baseline, used, "%", 97, at_least=True),
+        Row("responses 429", baseline, statuses.count(429), "", 1),
     ]
 
 
 def main() -> None:
-    rows = [anyio.run(walk), *anyio.run(send), *anyio.run(blocking), importing()]
+    if "--imports" in sys.argv:
+        show([*importing(), first_request()])
+        return
+    rows = [anyio.run(walk), *anyio.run(send), *anyio.run(blocking), *importing(), first_request()]
     clock = trio.testing.MockClock(autojump_threshold=0)
     rows += anyio.run(spend_a_budget, backend="trio", backend_options={"clock": clock})
     show(rows)

@@ -1,7 +1,7 @@
-"""Sends broken requests to a server of the emulator: ``python benchmarks/fuzz.py --count 100000``.
+"""Send broken requests to the emulator's server: ``python benchmarks/fuzz.py --count 100000``.
 
-It ends with 1 at the first answer of 500 or more, at the first request that is neither answered
-nor hung up on, and when the server has died or said anything.
+It exits with 1 at the first response of 500 or more, at the first request that gets neither a
+response nor a closed connection, and when the server ended early or printed anything.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def main() -> int:
                 counted = sum(threads.map(lambda seed: share(base_url, seed), seeds), Counter())
         finally:
             server.send_signal(signal.SIGTERM)
-            said = server.communicate(timeout=30)
+            output = server.communicate(timeout=30)
     print(f"{len(seeds) * SHARE:,} requests in {time.monotonic() - start:.0f} s")
-    print("answers:", dict(sorted(counted.items())))
-    if (server.returncode, said) != (0, ("", "")):
-        print("the server ended with", server.returncode, *said)
+    print("responses:", dict(sorted(counted.items())))
+    if (server.returncode, output) != (0, ("", "")):
+        print("the server ended with", server.returncode, *output)
         return 1
     return 0
 

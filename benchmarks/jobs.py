@@ -1,45 +1,52 @@
-"""Jobs: comparing ten millions, uploading them, keeping the wire busy, spending the budget.
+"""Measure jobs: comparing and uploading millions of records, latency, and use of the rate limit.
 
-``python benchmarks/jobs.py`` takes some minutes; ``--full`` is ten million records instead of one.
+``python benchmarks/jobs.py`` takes some minutes; ``--full`` also compares and uploads ten million
+records. ``--comparing`` measures only the comparison, of one and of ten million records.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import math
 import random
 import resource
+import stat
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import httpx
-from harness import Row, canned_server, json_answer, show
+from harness import Row, canned_server, json_response, median_row, show
 
 from pinterest_audiences import AsyncClient, Clock, prepare
+from pinterest_audiences._jobs import keys
+from pinterest_audiences._jobs.keys import KeyedSource
+from pinterest_audiences._jobs.membership import compact
+from pinterest_audiences._jobs.plan import plan_mirror_batches, plan_upload_batches
+from pinterest_audiences._jobs.state import State
 from pinterest_audiences.emulator import Emulator
-from pinterest_audiences.jobs import keys
-from pinterest_audiences.jobs.planning import plan_all, plan_difference
-from pinterest_audiences.jobs.snapshot import fold
-from pinterest_audiences.jobs.source import SourceKeys
-from pinterest_audiences.jobs.state import State
 
 ACCOUNT = "549755885175"
 CHUNK = 2_048
-CHANGED = 100  # one record in so many
+CHANGED = 100  # one record in a hundred
 MEGABYTE = 1024  # ru_maxrss counts kilobytes on Linux
 LATENCY = 0.2  # seconds a call
-ROUNDS = 5  # of an upload, where it takes seconds and not minutes
+ROUNDS = 5  # where one takes seconds and not minutes
+FULL_ROUNDS = 3  # of a comparison of ten million records
+DISK_POLL = 0.02  # seconds
 SPEED = 5  # virtual seconds in a real one
 
 
 class Digests:
-    """So many SHA-256 digests in hexadecimal, the same ones for the same seed; iterable anew."""
+    """SHA-256 digests in hexadecimal, the same for the same seed; can be iterated repeatedly."""
 
     def __init__(self, count: int, *, changed: bool, seed: int = 0) -> None:
         self.count = count
@@ -61,52 +68,97 @@ class Digests:
             yield chunk
 
 
-def empty_source(state: Path) -> SourceKeys:
-    return SourceKeys(["ann@shop.de"], kind="email", column=None, keep_unhashed=False, state=state)
+def empty_source(state: Path) -> KeyedSource:
+    return KeyedSource(["ann@shop.de"], kind="email", column=None, keep_unhashed=False, state=state)
 
 
-def filled(source: SourceKeys, digests: Digests) -> SourceKeys:
-    """Put digests into a source, past the reading and cleaning, which is measured elsewhere."""
+def filled(source: KeyedSource, digests: Digests) -> KeyedSource:
+    """Put digests into a source without reading and cleaning, which `records.py` measures."""
     for chunk in digests.chunks():
-        source._take(chunk)
+        source._add(chunk)
     return source
 
 
+class Disk:
+    """The most that the open files of this process take on the disk; files without names too."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._poll, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> int:
+        """Return the peak in bytes."""
+        self._stopped.set()
+        self._thread.join()
+        return self.peak
+
+    def _poll(self) -> None:
+        while not self._stopped.wait(DISK_POLL):
+            self.peak = max(self.peak, self._used())
+
+    @staticmethod
+    def _used() -> int:
+        used: dict[int, int] = {}
+        for path in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):  # it was closed
+                found = path.stat()
+                if stat.S_ISREG(found.st_mode):
+                    used[found.st_ino] = 512 * found.st_blocks
+        return sum(used.values())
+
+
 def compare(count: int, path: Path) -> None:
-    """Make a list of digests, then plan its mirror with one in a hundred changed; print figures."""
-    state = State(path, "https://benchmark")
-    row = state.enter_list(ACCOUNT, "1", "Buyers", "created")
+    """Create a list of digests, plan a mirror with one in a hundred changed, and print figures."""
+    state, disk = State(path, "https://benchmark"), Disk()
+    row = state.get_or_create_list(ACCOUNT, "1", "Buyers", "created")
     with filled(empty_source(path), Digests(count, changed=False)) as source:
         job = state.begin_draft(row, "upload", 0.0)
-        plan_all(state, row, job, source, "ADD")
+        plan_upload_batches(state, row, job, source, "ADD")
         state.finish_draft(job, "done")
     with state.database.transaction() as sql:
         sql.execute("UPDATE batch SET status = 'acknowledged', sends = 1")
-    fold(state.database, row.key)
-    with state.database.reading() as sql:
-        (size,) = sql.execute("SELECT sum(length(sure) + length(maybe)) FROM segment").fetchone()
-        (pages,) = sql.execute(
-            "SELECT sum(pgsize) FROM dbstat WHERE name IN ('segment', 'segment_of_list')"
-        ).fetchone()
+    upload_disk, disk = disk.stop(), Disk()
     gc.collect()
     making = time.process_time()
     for _ in Digests(count, changed=True).chunks():
         pass
     making = time.process_time() - making
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter() + making, time.process_time() + making
     with filled(empty_source(path), Digests(count, changed=True)) as source:
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        compact(state.database, row.key)  # of the upload; as a mirror does after it has read
+        plan_wall, plan_cpu = time.perf_counter(), time.process_time()
         job = state.begin_draft(row, "mirror", 0.0)
-        counts = plan_difference(state, row, job, source)
-    wall, cpu = time.perf_counter() - wall - making, time.process_time() - cpu - making
+        counts = plan_mirror_batches(state, row, job, source)
+    wall, cpu = wall + time.perf_counter() - plan_wall, cpu + time.process_time() - plan_cpu
+    mirror_disk = disk.stop()
+    with state.database.reading() as sql:
+        (size,) = sql.execute("SELECT sum(length(sure) + length(maybe)) FROM segment").fetchone()
+        (pages,) = sql.execute(
+            "SELECT sum(pgsize) FROM dbstat WHERE name IN ('segment', 'segment_of_list')"
+        ).fetchone()
     state.close()
     assert counts.add == counts.remove, counts
+    assert counts.add + counts.keep == count, counts
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
-    told = {"wall": wall, "cpu": cpu, "peak": peak, "bytes": pages / count, "raw": size / count}
-    print(json.dumps({**told, "changed": counts.add}))
+    figures = {
+        "wall": wall,
+        "cpu": cpu,
+        "peak": peak,
+        "bytes": pages / count,
+        "raw": size / count,
+        "upload_disk": upload_disk / count,
+        "mirror_disk": mirror_disk / count,
+        "file": path.stat().st_size / count,
+    }
+    path.unlink()
+    print(json.dumps({**figures, "changed": counts.add}))
 
 
 def anti_join(count: int) -> None:
-    """Do the same with DuckDB: the digests as they come, two anti-joins."""
+    """Do the same with DuckDB: two anti-joins of the digests."""
     import duckdb
     import pyarrow as pa
 
@@ -119,18 +171,19 @@ def anti_join(count: int) -> None:
     database.register("given", table(changed=False))
     database.execute("CREATE TABLE known AS SELECT unhex(key) AS key FROM given")
     fresh = table(changed=True)
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     database.register("fresh", fresh)
     database.execute("CREATE TABLE wanted AS SELECT DISTINCT unhex(key) AS key FROM fresh")
     added = database.execute("SELECT * FROM wanted ANTI JOIN known USING (key)").fetchall()
     gone = database.execute("SELECT * FROM known ANTI JOIN wanted USING (key)").fetchall()
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
-    print(json.dumps({"wall": seconds, "peak": peak, "changed": len(added) + len(gone)}))
+    changed = len(added) + len(gone)
+    print(json.dumps({"wall": seconds, "cpu": cpu, "peak": peak, "changed": changed}))
 
 
-def answer_list(_head: bytes) -> bytes:
-    return json_answer(
+def respond_list(_head: bytes) -> bytes:
+    return json_response(
         json.dumps(
             {
                 "id": "1",
@@ -145,9 +198,9 @@ def answer_list(_head: bytes) -> bytes:
     )
 
 
-def answer_late(head: bytes) -> bytes:
+def respond_late(head: bytes) -> bytes:
     time.sleep(LATENCY)
-    return answer_list(head)
+    return respond_list(head)
 
 
 def prepare_only(path: str) -> None:
@@ -159,7 +212,7 @@ def prepare_only(path: str) -> None:
 
 
 def send_only(path: str, url: str) -> None:
-    """Send ready batches as large as those of a file, and print the CPU seconds."""
+    """Send prepared batches as large as those of a file, and print the CPU seconds."""
     records = Path(path).read_bytes().count(b"\n") - 1
     batch = next(iter(prepare(Digests(10_000, changed=False)).batches()))
 
@@ -167,7 +220,7 @@ def send_only(path: str, url: str) -> None:
         async with AsyncClient("token", base_url=url) as client:
             await client.customer_lists_get(ACCOUNT, "1")
             start = time.process_time()
-            for _ in range(-(-records // 10_000)):
+            for _ in range(-(-records // batch.count)):
                 await client.customer_lists_update(
                     ACCOUNT, "1", operation_type="ADD", records=batch
                 )
@@ -191,41 +244,83 @@ def upload_all(path: str, url: str, state: str) -> None:
 
 
 def measured(*arguments: object) -> dict[str, float]:
-    """Run a part of this file as a process of its own and return its figures."""
+    """Run a part of this file in a separate process and return its figures."""
     command = [sys.executable, __file__, *map(str, arguments)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 
 
-def comparing(count: int, folder: Path) -> list[Row]:
-    """Measure a mirror's plan, against DuckDB where it is installed."""
-    ours = measured("--compare", count, folder / "compare.sqlite3")
-    figure = f"{count:,} against {count:,}, 1 % changed"
-    share = count / 10_000_000
-    rows = [
-        Row(f"{figure}: wall time", "-", ours["wall"], "s", 20 * share),
-        Row("the same, for the goal with DuckDB", "-", ours["wall"], "s", 6 * share),
-        Row(f"{figure}: memory", "-", ours["peak"], "MB", 100),
-        Row("snapshot, in the file", "32 bytes of a digest", ours["bytes"], "bytes", 36),
+def comparing(counts: list[int], folder: Path) -> list[Row]:
+    """Measure the plan of a mirror, and compare it with DuckDB where that is installed."""
+    rows: list[Row] = []
+    fastest: dict[int, float] = {}
+    rounds = range(FULL_ROUNDS if max(counts) > 1_000_000 else ROUNDS)
+    # Each round measures all sizes, so that a drift of the machine affects all of them.
+    measurements = [
+        {
+            count: (measured("--compare", count, folder / "compare.sqlite3"), peer(count))
+            for count in counts
+        }
+        for _ in rounds
     ]
-    try:
-        peer = measured("--anti-join", count)
-    except subprocess.CalledProcessError:
-        print("DuckDB or pyarrow is not installed: no peer for the comparison")
-    else:
-        floor = f"DuckDB anti-joins, {peer['peak']:.0f} MB"
-        rows.append(Row(f"{figure}: wall time", floor, ours["wall"] / peer["wall"], "x", 1.5))
+    for count in counts:
+        ours = [measurement[count][0] for measurement in measurements]
+        peers = [found for measurement in measurements if (found := measurement[count][1])]
+        fastest[count] = min(figures["cpu"] for figures in ours)
+        rows += _comparison_rows(count, ours, peers)
+    if len(counts) > 1:
+        small, large = min(counts), max(counts)
+        growth = math.log(fastest[large] / fastest[small]) / math.log(large / small)
+        rows.append(
+            Row("comparison: CPU grows as n to the power of", "fastest rounds", growth, "", 1.1)
+        )
     return rows
 
 
+def _comparison_rows(
+    count: int, ours: list[dict[str, float]], peers: list[dict[str, float]]
+) -> list[Row]:
+    figure = f"{count:,} against {count:,}, 1 % changed"
+    goal = 8.4 * count / 10_000_000  # 1.2 times what DuckDB takes on a machine without other load
+    rows = [
+        median_row(f"{figure}: wall time", "-", [run["wall"] for run in ours], "s", goal),
+        median_row(f"{figure}: CPU", "-", [run["cpu"] for run in ours], "s", goal),
+    ]
+    if len(peers) == len(ours):
+        seconds = statistics.median(run["wall"] for run in peers)
+        baseline = f"DuckDB: {seconds:.3g} s, {max(run['peak'] for run in peers):,.0f} MB"
+        for name, label in (("wall", "wall time"), ("cpu", "CPU")):
+            ratios = [mine[name] / other[name] for mine, other in zip(ours, peers, strict=True)]
+            rows.append(median_row(f"{figure}: {label}", baseline, ratios, "x", 1.2))
+    else:
+        print("DuckDB or pyarrow is not installed: no peer for the comparison")
+    for name, label, unit, most in (
+        ("peak", f"{figure}: memory", "MB", 100),
+        ("bytes", "snapshot in the file, per record", "bytes", 36),
+        ("file", "state file afterwards, per record", "bytes", 66),
+        ("upload_disk", "peak on disk, first upload, per record", "bytes", 70),
+        ("mirror_disk", "peak on disk, mirror, per record", "bytes", 135),
+    ):
+        rows.append(median_row(label, "-", [run[name] for run in ours], unit, most))
+    return rows
+
+
+def peer(count: int) -> dict[str, float]:
+    """Measure the comparison with DuckDB; return nothing where it is not installed."""
+    try:
+        return measured("--anti-join", count)
+    except subprocess.CalledProcessError:
+        return {}
+
+
 def uploading(count: int, folder: Path) -> list[Row]:
-    """Measure an upload of a CSV file against preparing it and sending it, each alone."""
+    """Compare an upload of a CSV file with preparing it and sending it separately."""
     path = folder / "customers.csv"
     with path.open("w") as file:
         file.write("id,email,city\n")
         file.writelines(f"{n},person.{n * 7919}@shop-{n % 97}.de,Berlin\n" for n in range(count))
-    with canned_server(answer_list) as url:
+    with canned_server(respond_list) as url:
         rounds = [
             (
                 measured("--prepare", path)["cpu"] + measured("--send", path, url)["cpu"],
@@ -236,22 +331,22 @@ def uploading(count: int, folder: Path) -> list[Row]:
     path.unlink()
     ratio = statistics.median(whole["cpu"] / alone for alone, whole in rounds)
     peak = max(whole["peak"] for _, whole in rounds)
-    floor = "preparing + sending, each alone"
+    baseline = "preparing + sending, each alone"
     return [
-        Row(f"upload of {count:,} rows of CSV: CPU", floor, ratio, "x", 1.5),
+        Row(f"upload of {count:,} rows of CSV: CPU", baseline, ratio, "x", 1.5),
         Row(f"upload of {count:,} rows of CSV: memory", "-", peak, "MB", 100),
     ]
 
 
 async def busy_wire(folder: Path) -> Row:
-    """Measure how many calls of 200 ms one list gets in a second."""
+    """Measure the share of time in which a request is running, with 200 ms for each."""
     sent: list[float] = []
 
     def note(event: object) -> None:
         if str(getattr(event, "kind", "")) == "batch_acknowledged":
             sent.append(time.perf_counter())
 
-    with canned_server(answer_late) as url:
+    with canned_server(respond_late) as url:
         async with AsyncClient("token", base_url=url) as client:
             await client.upload(
                 ACCOUNT,
@@ -261,11 +356,13 @@ async def busy_wire(folder: Path) -> Row:
                 on_event=note,
             )
     share = 100 * (len(sent) - 1) * LATENCY / (sent[-1] - sent[0])
-    return Row("wire busy, one list, 200 ms a call", "1 / latency", share, "%", 95, at_least=True)
+    return Row(
+        "time in requests, one list, 200 ms each", "1 / latency", share, "%", 95, at_least=True
+    )
 
 
 class FastClock(Clock):
-    """Real time, only faster."""
+    """Real time, accelerated."""
 
     def monotonic(self) -> float:
         return time.monotonic() * SPEED
@@ -278,7 +375,7 @@ class FastClock(Clock):
 
 
 class Distant(httpx.AsyncBaseTransport):
-    """The emulator, some way off; keeps when each write was answered, and how."""
+    """The emulator with latency; records the time and status of each write."""
 
     def __init__(self, emulator: Emulator, clock: Clock) -> None:
         self._inner = emulator.transport()
@@ -297,13 +394,13 @@ class Distant(httpx.AsyncBaseTransport):
 
 
 async def spend_a_budget(folder: Path) -> list[Row]:
-    """Upload to several lists side by side, for ten virtual minutes from the first call on."""
+    """Upload to several lists concurrently, for ten virtual minutes from the first write on."""
     quota, minutes, lists, small = 400, 10, 8, 10
-    setattr(keys, "MAX_RECORDS", small)  # noqa: B010 - a constant to everybody else
+    setattr(keys, "MAX_RECORDS", small)  # noqa: B010 - a constant elsewhere
     clock = FastClock()
-    far = Distant(Emulator(clock=clock.time), clock)
+    transport = Distant(Emulator(clock=clock.time), clock)
     state = folder / "budget.sqlite3"
-    async with AsyncClient("token", transport=far, clock=clock) as client:
+    async with AsyncClient("token", transport=transport, clock=clock) as client:
 
         async def one(number: int) -> None:
             people = Digests(small * quota * minutes // 2, changed=False, seed=number)
@@ -312,16 +409,16 @@ async def spend_a_budget(folder: Path) -> list[Row]:
         async with anyio.create_task_group() as tasks:
             for number in range(lists):
                 tasks.start_soon(one, number)
-            await far.begun.wait()
+            await transport.begun.wait()
             await anyio.sleep(60 * minutes / SPEED)
             tasks.cancel_scope.cancel()
-    begun = far.writes[0][0]
-    statuses = [status for at, status in far.writes if at - begun < 60 * minutes]
+    begun = transport.writes[0][0]
+    statuses = [status for at, status in transport.writes if at - begun < 60 * minutes]
     used = 100 * statuses.count(200) / (quota * minutes)
-    floor = f"{quota} writes a minute, {minutes} virtual minutes"
+    baseline = f"{quota} writes a minute, {minutes} virtual minutes"
     return [
-        Row(f"rate budget used over {lists} lists", floor, used, "%", 97, at_least=True),
-        Row("refused with 429", floor, statuses.count(429), "calls", 1),
+        Row(f"rate budget used over {lists} lists", baseline, used, "%", 97, at_least=True),
+        Row("refused with 429", baseline, statuses.count(429), "calls", 1),
     ]
 
 
@@ -329,7 +426,7 @@ def main() -> None:
     count = 10_000_000 if "--full" in sys.argv else 1_000_000
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = comparing(count, folder)
+        rows = comparing(sorted({1_000_000, count}), folder)
         rows += uploading(count, folder)
         rows.append(anyio.run(busy_wire, folder))
         rows += anyio.run(spend_a_budget, folder)
@@ -337,7 +434,7 @@ def main() -> None:
 
 
 def part(name: str, *arguments: str) -> None:
-    """Run what has to be a process of its own."""
+    """Run the part that was started in a separate process."""
     match name:
         case "--compare":
             compare(int(arguments[0]), Path(arguments[1]))
@@ -354,5 +451,8 @@ def part(name: str, *arguments: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1:] in ([], ["--full"]):
         main()
+    elif sys.argv[1:] == ["--comparing"]:
+        with tempfile.TemporaryDirectory() as name:
+            show(comparing([1_000_000, 10_000_000], Path(name)))
     else:
         part(*sys.argv[1:])

@@ -1,9 +1,9 @@
-"""From a shop's customer export to a READY customer list, on the embedded emulator.
+"""Create a READY customer list from the customer export of a shop, on the built-in emulator.
 
 Reads `customers.csv`, cleans and hashes its e-mails, sends them, removes some again, waits until
-the list is ready, and walks all lists: first with `AsyncClient`, then the same with `Client`.
-Nothing leaves this machine: to send to Pinterest, leave out `transport=` and set
-PINTEREST_ACCESS_TOKEN.
+the list is ready, and lists all lists: first with `AsyncClient`, then the same with `Client`.
+Nothing leaves this machine. To send to Pinterest, log in with `pinterest-audiences auth login`,
+and create the clients with `AsyncClient()` and `Client()`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 import anyio
 
 from pinterest_audiences import AsyncClient, Client, CustomerList, CustomerListStatus, prepare
-from pinterest_audiences.emulator import Emulator
 
 AD_ACCOUNT = "549755885175"
 EXPORT = Path(__file__).with_name("customers.csv")
@@ -29,55 +28,57 @@ def show(customer_list: CustomerList) -> None:
     )
 
 
-async def awaited(emails: list[str]) -> None:
-    """Create, add, remove, wait and list, awaiting."""
-    async with AsyncClient("any-token", transport=Emulator().transport()) as client:
-        made = await client.customer_lists_create(
+async def run_async(emails: list[str]) -> None:
+    """Create, add, remove, wait and list with the async client."""
+    async with AsyncClient.emulated() as client:
+        created = await client.customer_lists_create(
             AD_ACCOUNT, name="All customers", records=emails[:1500]
         )
         await client.customer_lists_update(
-            AD_ACCOUNT, made.id, operation_type="ADD", records=emails[1500:]
+            AD_ACCOUNT, created.id, operation_type="ADD", records=emails[1500:]
         )
         await client.customer_lists_update(
-            AD_ACCOUNT, made.id, operation_type="REMOVE", records=emails[:25]
+            AD_ACCOUNT, created.id, operation_type="REMOVE", records=emails[:25]
         )
         await client.customer_lists_create(AD_ACCOUNT, name="A few friends", records=emails[:40])
         while True:
-            made = await client.customer_lists_get(AD_ACCOUNT, made.id)
-            if made.status != CustomerListStatus.PROCESSING:
+            created = await client.customer_lists_get(AD_ACCOUNT, created.id)
+            if created.status != CustomerListStatus.PROCESSING:
                 break
             await anyio.sleep(0.5)
         async for customer_list in client.customer_lists_list(AD_ACCOUNT, page_size=1):
             show(customer_list)
 
 
-def blocking(emails: list[str]) -> None:
-    """Do the same from a script."""
-    with Client("any-token", transport=Emulator().transport()) as client:
-        made = client.customer_lists_create(AD_ACCOUNT, name="All customers", records=emails[:1500])
-        client.customer_lists_update(
-            AD_ACCOUNT, made.id, operation_type="ADD", records=emails[1500:]
+def run_sync(emails: list[str]) -> None:
+    """Do the same with the sync client."""
+    with Client.emulated() as client:
+        created = client.customer_lists_create(
+            AD_ACCOUNT, name="All customers", records=emails[:1500]
         )
         client.customer_lists_update(
-            AD_ACCOUNT, made.id, operation_type="REMOVE", records=emails[:25]
+            AD_ACCOUNT, created.id, operation_type="ADD", records=emails[1500:]
+        )
+        client.customer_lists_update(
+            AD_ACCOUNT, created.id, operation_type="REMOVE", records=emails[:25]
         )
         client.customer_lists_create(AD_ACCOUNT, name="A few friends", records=emails[:40])
-        while made.status == CustomerListStatus.PROCESSING:
+        while created.status == CustomerListStatus.PROCESSING:
             time.sleep(0.5)
-            made = client.customer_lists_get(AD_ACCOUNT, made.id)
+            created = client.customer_lists_get(AD_ACCOUNT, created.id)
         for customer_list in client.customer_lists_list(AD_ACCOUNT, page_size=1):
             show(customer_list)
 
 
 def main() -> None:
-    """Run both."""
-    ready = prepare(EXPORT, deduplicate=True)
-    emails = [record for chunk in ready for record in chunk]
-    print(ready.report)
+    """Prepare the records, and run both."""
+    records = prepare(EXPORT, deduplicate=True)
+    emails = [record for chunk in records for record in chunk]
+    print(records.report)
     print("AsyncClient:")
-    anyio.run(awaited, emails)
+    anyio.run(run_async, emails)
     print("Client:")
-    blocking(emails)
+    run_sync(emails)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A client generated from the emulator's own description (`openapi-python-client`) against it."""
+"""Run a client generated from the emulator's description (`openapi-python-client`) against it."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def main() -> None:
     url = os.environ["PINTEREST_API_URI"]
     rows = [CustomerListRecordRow(email=f"{number}@example.com") for number in range(5)]
     with AuthenticatedClient(base_url=url, token="any-token") as client:
-        made = []
+        created = []
         for number in range(5):
             body = CustomerListCreate(name=f"List {number}", records_v2=rows)
-            made.append(customer_listscreate.sync(ACCOUNT, client=client, body=body).id)
-        got = customer_listsget.sync(ACCOUNT, made[0], client=client)
-        assert (got.name, got.num_uploaded_user_records) == ("List 0", 5)
+            created.append(customer_listscreate.sync(ACCOUNT, client=client, body=body).id)
+        stored = customer_listsget.sync(ACCOUNT, created[0], client=client)
+        assert (stored.name, stored.num_uploaded_user_records) == ("List 0", 5)
         change = CustomerListUpdate(
             operation_type=CustomerListUpdateOperationType.REMOVE, records="0@example.com"
         )
-        changed = customer_listsupdate.sync(ACCOUNT, made[0], client=client, body=change)
+        changed = customer_listsupdate.sync(ACCOUNT, created[0], client=client, body=change)
         assert (changed.num_batches, changed.num_removed_user_records) == (2, 1)
         seen, bookmark = [], ""
         while bookmark is not None:
@@ -43,10 +43,10 @@ def main() -> None:
             page = customer_listslist.sync(
                 ACCOUNT, client=client, page_size=2, order=CustomerListslistOrder.ASCENDING, **more
             )
-            seen += [each.id for each in page.items]
+            seen += [item.id for item in page.items]
             bookmark = page.bookmark
-        assert seen == made, seen
-    print("a client generated from", f"{url}/openapi.json", "walked", len(seen), "lists")
+        assert seen == created, seen
+    print("a client generated from", f"{url}/openapi.json", "listed", len(seen), "lists")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A client generated from Pinterest's description 5.28 (`pinterestsdk`) against a server."""
+"""Run a client generated from Pinterest's description 5.28 (`pinterestsdk`) against a server."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def main() -> None:
     with pinterestsdk.ApiClient(configuration) as client:
         api = pinterestsdk.CustomerListsApi(client)
         rows = [pinterestsdk.CustomerListRecordRow(email=f"{n}@example.com") for n in range(5)]
-        made = [
+        created = [
             api.customer_lists_create(
                 ACCOUNT,
                 pinterestsdk.CustomerListCreate(name=f"List {n}", records_v2=rows, is_nca=n == 0),
             )
             for n in range(5)
         ]
-        got = api.customer_lists_get(ACCOUNT, made[0].id)
-        assert (got.name, got.num_uploaded_user_records) == ("List 0", 5)
+        stored = api.customer_lists_get(ACCOUNT, created[0].id)
+        assert (stored.name, stored.num_uploaded_user_records) == ("List 0", 5)
         changed = api.customer_lists_update(
             ACCOUNT,
-            made[0].id,
+            created[0].id,
             pinterestsdk.CustomerListUpdateWithRequiredBody(
                 operation_type="REMOVE", records="0@example.com"
             ),
@@ -38,12 +38,12 @@ def main() -> None:
             page = api.customer_lists_list(
                 ACCOUNT, page_size=2, order="ASCENDING", exclude_nca=True, bookmark=bookmark
             )
-            seen += [each.id for each in page.items]
+            seen += [item.id for item in page.items]
             bookmark = page.bookmark
             if bookmark is None:
                 break
-        assert seen == [each.id for each in made[1:]], seen
-    print("pinterestsdk at", host, "walked", len(seen), "lists")
+        assert seen == [item.id for item in created[1:]], seen
+    print("pinterestsdk at", host, "listed", len(seen), "lists")
 
 
 if __name__ == "__main__":

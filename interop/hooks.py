@@ -1,4 +1,4 @@
-"""What schemathesis cannot know of the API: bookmarks are given out, not made up."""
+"""Hooks for schemathesis: a bookmark must come from a response and cannot be generated."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ def before_call(
     case: schemathesis.Case,
     kwargs: dict[str, object],  # noqa: ARG001
 ) -> None:
-    """Leave out bookmarks that no answer has given."""
+    """Remove generated bookmarks."""
     if case.query:
         case.query.pop("bookmark", None)

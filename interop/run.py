@@ -1,7 +1,7 @@
 """Run a command against a server of the emulator: ``python interop/run.py COMMAND ARGUMENT…``.
 
-The command finds the address in ``PINTEREST_API_URI``, and its arguments wherever they hold
-``{url}``. The server keeps no budgets, so that whoever tests a lot is not slowed.
+``PINTEREST_API_URI`` holds the base URL for the command, and ``{url}`` in its arguments is replaced
+by it. The server has no rate limits, so that extensive tests are not slowed.
 """
 
 from __future__ import annotations
@@ -11,22 +11,21 @@ import sys
 
 import anyio
 
-from pinterest_audiences.emulator import Emulator
-from pinterest_audiences.emulator.server import serve
+from pinterest_audiences.emulator import Emulator, serve
 
 
 async def main(command: list[str]) -> int:
     """Serve, run, and return the command's exit status."""
     async with serve(Emulator(rate_limits=None)) as url:
         environment = {**os.environ, "PINTEREST_API_URI": url}
-        done = await anyio.run_process(
-            [each.replace("{url}", url) for each in command],
+        completed = await anyio.run_process(
+            [argument.replace("{url}", url) for argument in command],
             env=environment,
             check=False,
             stdout=None,
             stderr=None,
         )
-    return done.returncode
+    return completed.returncode
 
 
 if __name__ == "__main__":

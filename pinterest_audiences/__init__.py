@@ -1,274 +1,107 @@
-"""Customers in, a Pinterest audience out: an async-first client for Pinterest's customer lists.
+"""Async-first SDK for Pinterest customer lists and audiences, with a synchronous client.
 
-Importing the package loads nothing else; each name is loaded when it is first touched (PEP 562).
+Importing the package loads nothing else: each public name is loaded from its module when it is
+first used (PEP 562). Type checkers read `__init__.pyi`, which ``scripts/generate_stub.py``
+generates from the table below.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
-from pinterest_audiences._version import __version__
+from pinterest_audiences._version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from pinterest_audiences._wire.clock import Clock
-    from pinterest_audiences.auth.credentials import (
-        AppCredentials,
-        GrantType,
-        OAuthToken,
-        TokenSet,
-        TokenTypeHint,
-    )
-    from pinterest_audiences.auth.environment import (
-        token_from_environment,
-    )
-    from pinterest_audiences.auth.files import (
-        FileTokenStore,
-    )
-    from pinterest_audiences.auth.keyring import (
-        KeyringTokenStore,
-    )
-    from pinterest_audiences.auth.login import (
-        authorization_url,
-        login,
-        read_redirect,
-    )
-    from pinterest_audiences.auth.refreshing import (
-        RefreshingToken,
-    )
-    from pinterest_audiences.auth.stores import (
-        LockedTokens,
-        MemoryTokenStore,
-        TokenStore,
-    )
-    from pinterest_audiences.auth.tokens import (
-        CallableToken,
-        NoToken,
-        StaticToken,
-        Token,
-        TokenSource,
-    )
-    from pinterest_audiences.blocking import Client
-    from pinterest_audiences.client import AsyncClient
-    from pinterest_audiences.errors import (
-        APIError,
-        AuthenticationError,
-        BadRequestError,
-        CallError,
-        ClientClosedError,
-        ConfigurationError,
-        ConflictError,
-        DecodeError,
-        LoginError,
-        NotFoundError,
-        PaginationError,
-        PermissionDeniedError,
-        PinterestAudiencesError,
-        RateLimitError,
-        RecordError,
-        RequestTimeoutError,
-        ServerError,
-        SourceError,
-        TokenRefreshError,
-        TokenStoreError,
-        TooManyRejectsError,
-        TransportError,
-        WrongEventLoopError,
-    )
-    from pinterest_audiences.jobs.errors import (
-        GuardError,
-        JobInterruptedError,
-        ListBusyError,
-        PlanError,
-        StateError,
-        WaitTimeoutError,
-    )
-    from pinterest_audiences.jobs.events import JobEvent, JobEventKind
-    from pinterest_audiences.jobs.plan import Plan
-    from pinterest_audiences.jobs.report import ForgetReceipt, ForgottenIn, JobReport, ListStatus
-    from pinterest_audiences.models import (
-        JSON,
-        Audience,
-        AudienceOperationType,
-        AudienceStatus,
-        AudienceType,
-        CreatedUpload,
-        CustomerList,
-        CustomerListStatus,
-        CustomerListUpload,
-        ErrorCount,
-        OpenEnum,
-        OperationType,
-        Order,
-        OwnershipType,
-        Page,
-        RecordCounts,
-        RecordRow,
-        S3FilePart,
-        S3MultipartUploadData,
-        UploadState,
-        UserAccount,
-        UserAccountType,
-        UserListType,
-    )
-    from pinterest_audiences.pagination import (
-        AsyncItems,
-        AsyncPager,
-        AsyncPages,
-        Items,
-        Pager,
-        Pages,
-    )
-    from pinterest_audiences.records.batches import Batch, Batches, make_batches
-    from pinterest_audiences.records.forecast import Forecast, forecast
-    from pinterest_audiences.records.hashing import HashAlgorithm
-    from pinterest_audiences.records.identifiers import IdentifierKind
-    from pinterest_audiences.records.prepare import Preparation, prepare, prepare_rows
-    from pinterest_audiences.records.reasons import RejectReason
-    from pinterest_audiences.records.report import Finding, FindingKind, PreparationReport
-    from pinterest_audiences.records.sources import Source, open_source
-    from pinterest_audiences.upload_errors import (
-        UploadError,
-        UploadsUnavailableError,
-        UploadTimeoutError,
-    )
-
-__all__ = [
-    "JSON",
-    "APIError",
-    "AppCredentials",
-    "AsyncClient",
-    "AsyncItems",
-    "AsyncPager",
-    "AsyncPages",
-    "Audience",
-    "AudienceOperationType",
-    "AudienceStatus",
-    "AudienceType",
-    "AuthenticationError",
-    "BadRequestError",
-    "Batch",
-    "Batches",
-    "CallError",
-    "CallableToken",
-    "Client",
-    "ClientClosedError",
-    "Clock",
-    "ConfigurationError",
-    "ConflictError",
-    "CreatedUpload",
-    "CustomerList",
-    "CustomerListStatus",
-    "CustomerListUpload",
-    "DecodeError",
-    "ErrorCount",
-    "FileTokenStore",
-    "Finding",
-    "FindingKind",
-    "Forecast",
-    "ForgetReceipt",
-    "ForgottenIn",
-    "GrantType",
-    "GuardError",
-    "HashAlgorithm",
-    "IdentifierKind",
-    "Items",
-    "JobEvent",
-    "JobEventKind",
-    "JobInterruptedError",
-    "JobReport",
-    "KeyringTokenStore",
-    "ListBusyError",
-    "ListStatus",
-    "LockedTokens",
-    "LoginError",
-    "MemoryTokenStore",
-    "NoToken",
-    "NotFoundError",
-    "OAuthToken",
-    "OpenEnum",
-    "OperationType",
-    "Order",
-    "OwnershipType",
-    "Page",
-    "Pager",
-    "Pages",
-    "PaginationError",
-    "PermissionDeniedError",
-    "PinterestAudiencesError",
-    "Plan",
-    "PlanError",
-    "Preparation",
-    "PreparationReport",
-    "RateLimitError",
-    "RecordCounts",
-    "RecordError",
-    "RecordRow",
-    "RefreshingToken",
-    "RejectReason",
-    "RequestTimeoutError",
-    "S3FilePart",
-    "S3MultipartUploadData",
-    "ServerError",
-    "Source",
-    "SourceError",
-    "StateError",
-    "StaticToken",
-    "Token",
-    "TokenRefreshError",
-    "TokenSet",
-    "TokenSource",
-    "TokenStore",
-    "TokenStoreError",
-    "TokenTypeHint",
-    "TooManyRejectsError",
-    "TransportError",
-    "UploadError",
-    "UploadState",
-    "UploadTimeoutError",
-    "UploadsUnavailableError",
-    "UserAccount",
-    "UserAccountType",
-    "UserListType",
-    "WaitTimeoutError",
-    "WrongEventLoopError",
-    "__version__",
-    "authorization_url",
-    "forecast",
-    "login",
-    "make_batches",
-    "open_source",
-    "prepare",
-    "prepare_rows",
-    "read_redirect",
-    "token_from_environment",
-]
-
-_HOMES = {
-    "_wire.clock": ("Clock",),
-    "auth.credentials": ("AppCredentials", "GrantType", "OAuthToken", "TokenSet", "TokenTypeHint"),
-    "auth.environment": ("token_from_environment",),
-    "auth.files": ("FileTokenStore",),
-    "auth.keyring": ("KeyringTokenStore",),
-    "auth.login": ("authorization_url", "login", "read_redirect"),
-    "auth.refreshing": ("RefreshingToken",),
-    "auth.stores": ("LockedTokens", "MemoryTokenStore", "TokenStore"),
-    "auth.tokens": ("CallableToken", "NoToken", "StaticToken", "Token", "TokenSource"),
-    "blocking": ("Client",),
-    "client": ("AsyncClient",),
-    "jobs.errors": (
+_PUBLIC_NAMES = {
+    "_account_client": ("AccountClient", "AsyncAccountClient"),
+    "_auth.environment": ("token_from_environment",),
+    "_auth.login": ("authorization_url", "login", "parse_redirect"),
+    "_auth.refresh": ("RefreshingToken",),
+    "_auth.stores": (
+        "FileTokenStore",
+        "KeyringTokenStore",
+        "TokenTransaction",
+        "MemoryTokenStore",
+        "TokenStore",
+    ),
+    "_client": ("AsyncClient",),
+    "_config": ("Clock",),
+    "_credentials": (
+        "AppCredentials",
+        "CallableToken",
+        "GrantType",
+        "NoAuth",
+        "OAuthToken",
+        "StaticToken",
+        "Token",
+        "TokenSet",
+        "TokenSource",
+        "TokenTypeHint",
+    ),
+    "_errors": (
+        "APIError",
+        "AuthenticationError",
+        "BadRequestError",
+        "CallError",
+        "ClientClosedError",
+        "ConfigurationError",
+        "ConflictError",
+        "DecodeError",
+        "LoginError",
+        "NotFoundError",
+        "PaginationError",
+        "PermissionDeniedError",
+        "PinterestAudiencesError",
+        "RateLimitError",
+        "RecordError",
+        "RequestTimeoutError",
+        "ResponseTooLargeError",
+        "ServerError",
+        "SourceError",
+        "TokenRefreshError",
+        "TokenStoreError",
+        "TooManyRejectsError",
+        "TransportError",
+        "UploadError",
+        "UploadTimeoutError",
+        "UploadsUnavailableError",
+        "WrongEventLoopError",
+    ),
+    "_hashing_sql": ("HashedKind", "SQLDialect", "hashing_self_test_sql", "hashing_sql"),
+    "_http.events": (
+        "CallEvent",
+        "FailureEvent",
+        "OnCallEvent",
+        "RequestEvent",
+        "ResponseEvent",
+        "WaitEvent",
+    ),
+    "_http.telemetry": ("OpenTelemetryHook",),
+    "_jobs.job_errors": (
+        "AudienceError",
         "GuardError",
         "JobInterruptedError",
+        "JobNotFoundError",
+        "JobsFailedError",
+        "JobsInterruptedError",
         "ListBusyError",
         "PlanError",
         "StateError",
         "WaitTimeoutError",
     ),
-    "jobs.events": ("JobEvent", "JobEventKind"),
-    "jobs.plan": ("Plan",),
-    "jobs.report": ("ForgetReceipt", "ForgottenIn", "JobReport", "ListStatus"),
-    "models": (
-        "JSON",
+    "_jobs.plan": ("Plan",),
+    "_jobs.reports": (
+        "ErasureReport",
+        "ListErasure",
+        "JobEvent",
+        "JobEventType",
+        "JobReport",
+        "ListStatus",
+        "RunReport",
+    ),
+    "_live_check.verification": ("ProbeResult", "VerificationReport"),
+    "_models": (
+        "AdAccount",
+        "AdAccountOwner",
         "Audience",
         "AudienceOperationType",
         "AudienceStatus",
@@ -277,14 +110,20 @@ _HOMES = {
         "CustomerList",
         "CustomerListStatus",
         "CustomerListUpload",
+        "CustomerSegment",
+        "CustomerSegmentStatus",
         "ErrorCount",
+        "IdentifierType",
+        "JSON",
         "OpenEnum",
         "OperationType",
         "Order",
         "OwnershipType",
         "Page",
+        "RawResponse",
         "RecordCounts",
         "RecordRow",
+        "ResponseInfo",
         "S3FilePart",
         "S3MultipartUploadData",
         "UploadState",
@@ -292,25 +131,38 @@ _HOMES = {
         "UserAccountType",
         "UserListType",
     ),
-    "pagination": ("AsyncItems", "AsyncPager", "AsyncPages", "Items", "Pager", "Pages"),
-    "records.batches": ("Batch", "Batches", "make_batches"),
-    "records.forecast": ("Forecast", "forecast"),
-    "records.hashing": ("HashAlgorithm",),
-    "records.identifiers": ("IdentifierKind",),
-    "records.prepare": ("Preparation", "prepare", "prepare_rows"),
-    "records.reasons": ("RejectReason",),
-    "records.report": ("Finding", "FindingKind", "PreparationReport"),
-    "records.sources": ("Source", "open_source"),
-    "upload_errors": ("UploadError", "UploadTimeoutError", "UploadsUnavailableError"),
+    "_pagination": ("AsyncItems", "AsyncPager", "AsyncPages", "Items", "Pager", "Pages"),
+    "_records.batches": ("Batch", "Batches", "make_batches"),
+    "_records.chunks": ("RejectReason",),
+    "_records.databases": ("sql_source",),
+    "_records.identifiers": ("HashAlgorithm",),
+    "_records.prepare": ("PreparedRecords", "ReadProgress", "prepare", "prepare_rows"),
+    "_records.report": (
+        "DataWarning",
+        "DataWarningType",
+        "MatchEstimate",
+        "PreparationReport",
+        "estimate_matches",
+    ),
+    "_records.samples": ("MaskedSample",),
+    "_records.sources": ("Source", "SourceLike", "file_source", "open_source"),
+    "_sync_client": ("Client",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = {name: module for module, names in _PUBLIC_NAMES.items() for name in names}
+
+# Constants, classes and functions, each sorted.
+__all__ = [  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll] - the stub lists them
+    *sorted(
+        (*_MODULES, "__version__"),
+        key=lambda name: (not name.isupper(), not name[0].isupper(), name),
+    )
+]
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOME_OF.get(name, "errors")
-    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

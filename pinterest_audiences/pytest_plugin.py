@@ -1,20 +1,19 @@
-"""Fixtures for pytest: an offline Pinterest for each test, and a client on it.
+"""Fixtures for pytest: an offline Pinterest for each test, and clients of it.
 
 They are there as soon as the package is installed, and load nothing until a test asks for one.
 
-- ``pinterest_emulator`` is an `Emulator` of the test's own.
-- ``pinterest_client`` is a blocking `Client` on it. Its clock is the emulator's: retries and waits
-  take no time, and move the emulator's clock ahead.
+- ``pinterest_emulator`` is an `Emulator` for one test.
+- ``pinterest_client`` is a `Client` of it, and ``pinterest_async_client`` an `AsyncClient`. Their
+  clock is the emulator's: retries and waits take no time, and move the emulator's clock ahead.
 - ``pinterest_server`` serves it on a port of the loopback interface, for code that wants an
   address.
 
-Whoever needs an emulator with other settings marks the test:
+Mark a test to change the settings of its emulator:
 ``@pytest.mark.pinterest_emulator(seed=7, match_rate=1.0)``.
 """
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pytest
@@ -24,15 +23,21 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
-    from pinterest_audiences._wire.clock import Clock
-    from pinterest_audiences.blocking import Client
+    from pinterest_audiences._client import AsyncClient
+    from pinterest_audiences._sync_client import Client
     from pinterest_audiences.emulator import Emulator
 
-__all__ = ["PinterestServer", "pinterest_client", "pinterest_emulator", "pinterest_server"]
+__all__ = [
+    "PinterestServer",
+    "pinterest_async_client",
+    "pinterest_client",
+    "pinterest_emulator",
+    "pinterest_server",
+]
 
 _MARKER = "pinterest_emulator"
 _TOKEN = "pinterest-emulator"  # noqa: S105 - any will do
-_GRACE_SECONDS = 0.1  # a slow answer that nobody waits for must not hold up the next test
+_GRACE_SECONDS = 0.1  # an abandoned slow response must not delay the next test
 
 
 class PinterestServer(NamedTuple):
@@ -69,14 +74,25 @@ def pinterest_emulator(request: pytest.FixtureRequest) -> Emulator:
 def pinterest_client(
     request: pytest.FixtureRequest, pinterest_emulator: Emulator
 ) -> Iterator[Client]:
-    """A blocking client on the emulator of this test."""
-    from pinterest_audiences.blocking import Client  # noqa: PLC0415
+    """A synchronous client of the emulator of this test."""
+    from pinterest_audiences._sync_client import Client  # noqa: PLC0415
 
-    tokens = cast("Iterable[str]", _settings(request).get("access_tokens") or (_TOKEN,))
-    clock = _clock_of(pinterest_emulator)
-    transport = pinterest_emulator.transport(sleep=clock.sleep)
-    with Client(next(iter(tokens)), transport=transport, clock=clock) as client:
+    token, clock = _token(request), pinterest_emulator.clock
+    with Client.emulated(pinterest_emulator, access_token=token, clock=clock) as client:
         yield client
+
+
+@pytest.fixture
+def pinterest_async_client(
+    request: pytest.FixtureRequest, pinterest_emulator: Emulator
+) -> AsyncClient:
+    """An asynchronous client of the emulator of this test, for its event loop."""
+    from pinterest_audiences._client import AsyncClient  # noqa: PLC0415
+
+    # Not an asynchronous fixture: those depend on the plugin that runs the event loop. A client
+    # belongs to the loop of its first call, and on an emulator it has no connections to close.
+    token, clock = _token(request), pinterest_emulator.clock
+    return AsyncClient.emulated(pinterest_emulator, access_token=token, clock=clock)
 
 
 @pytest.fixture
@@ -84,9 +100,9 @@ def pinterest_server(
     pinterest_emulator: Emulator, _pinterest_loop: BlockingPortal
 ) -> Iterator[PinterestServer]:
     """The emulator of this test, on a port of the loopback interface."""
-    from pinterest_audiences.emulator.server import serve  # noqa: PLC0415
+    from pinterest_audiences.emulator import serve  # noqa: PLC0415
 
-    # A listener for each test: what an earlier one left running reaches nobody.
+    # A listener for each test, so that clients of an earlier test cannot reach it.
     serving = serve(pinterest_emulator, grace=_GRACE_SECONDS)
     with _pinterest_loop.wrap_async_context_manager(serving) as base_url:
         yield PinterestServer(base_url, pinterest_emulator)
@@ -106,30 +122,6 @@ def _settings(request: pytest.FixtureRequest) -> dict[str, object]:
     return {} if marker is None else dict(marker.kwargs)
 
 
-def _clock_of(emulator: Emulator) -> Clock:
-    from pinterest_audiences._wire.clock import Clock  # noqa: PLC0415
-
-    class EmulatorClock(Clock):
-        """The emulator's time, which passes by sleeping."""
-
-        def __init__(self) -> None:
-            self._random = random.Random(0)  # noqa: S311 - to be repeatable
-
-        def monotonic(self) -> float:
-            """Return the emulator's seconds."""
-            return emulator.now()
-
-        def time(self) -> float:
-            """Return the emulator's Unix seconds."""
-            return emulator.now()
-
-        def random(self) -> float:
-            """Return the next of a fixed row of numbers from 0 to 1."""
-            return self._random.random()
-
-        async def sleep(self, seconds: float) -> None:
-            """Move the emulator's clock ahead."""
-            await super().sleep(0)
-            emulator.advance(seconds=max(seconds, 0.0))
-
-    return EmulatorClock()
+def _token(request: pytest.FixtureRequest) -> str:
+    tokens = cast("Iterable[str]", _settings(request).get("access_tokens") or (_TOKEN,))
+    return next(iter(tokens))

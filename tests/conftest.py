@@ -27,8 +27,23 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 def _no_surroundings(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Keep the developer's own tokens, addresses and state out of the tests."""
+    """Keep the developer's own tokens, profiles, logins, addresses and state out of the tests."""
     for name in [name for name in os.environ if name.startswith("PINTEREST_")]:
         if name != "PINTEREST_OPENAPI":  # the description that contract tests read
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home directory and an entry in passwd."""
+
+    def unknown(*_: object) -> None:
+        raise KeyError("uid not found")
+
+    pwd = pytest.importorskip("pwd", reason="requires users of POSIX")
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(pwd, "getpwnam", unknown)

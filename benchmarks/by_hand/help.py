@@ -1,4 +1,4 @@
-"""The floor of `--help`: the same commands, put together with cyclopts by hand."""
+"""The baseline of `--help`: the same commands, written by hand with cyclopts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The floor of `lists list`: cyclopts, httpx and cattrs on the emulator, by hand."""
+"""The baseline of `lists list`: cyclopts, httpx and cattrs on the emulator, written by hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CustomerList:
 
 async def fetch(account: str) -> list[CustomerList]:
     emulator = Emulator(state=Path(os.environ["EMULATOR_STATE"]))
-    converter, found, query = Converter(), list[CustomerList](), {"page_size": "250"}
+    converter, lists, query = Converter(), list[CustomerList](), {"page_size": "250"}
     async with httpx.AsyncClient(
         transport=emulator.transport(), headers={"Authorization": "Bearer emulated"}
     ) as client:
@@ -44,9 +44,9 @@ async def fetch(account: str) -> list[CustomerList]:
             answer = await client.get(address, params=query)
             answer.raise_for_status()
             page = answer.json()
-            found += converter.structure(page["items"], list[CustomerList])
+            lists += converter.structure(page["items"], list[CustomerList])
             if not page["bookmark"]:
-                return found
+                return lists
             query["bookmark"] = page["bookmark"]
 
 
@@ -58,9 +58,9 @@ def list_all(*, ad_account: str = "549755885175", output: str = "json") -> None:
         ad_account: The ad account.
         output: The form of the results.
     """
-    found = anyio.run(fetch, ad_account)
+    lists = anyio.run(fetch, ad_account)
     if output == "json":
-        sys.stdout.write(json.dumps([asdict(each) for each in found]) + "\n")
+        sys.stdout.write(json.dumps([asdict(item) for item in lists]) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The floor of `lists list`: cyclopts and the package's client on the emulator, by hand."""
+"""The baseline of `lists list`: cyclopts and the package's client, written by hand."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def list_all(*, ad_account: str = "549755885175", output: str = "json") -> None:
     """
     emulator = Emulator(state=Path(os.environ["EMULATOR_STATE"]))
     with Client("emulated", transport=emulator.transport()) as client:
-        found = [asdict(each) for each in client.customer_lists_list(ad_account, page_size=250)]
+        lists = [asdict(item) for item in client.customer_lists_list(ad_account, page_size=250)]
     if output == "json":
-        sys.stdout.write(json.dumps(found, default=str) + "\n")
+        sys.stdout.write(json.dumps(lists, default=str) + "\n")
 
 
 if __name__ == "__main__":

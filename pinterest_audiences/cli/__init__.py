@@ -1,6 +1,6 @@
-"""The command line ``pinterest-audiences``; it needs the extra ``[cli]``.
+"""The command line ``pinterest-audiences``; requires the extra ``[cli]``.
 
-Only this package knows cyclopts and rich, and what a command does not need is not imported for it.
+Only this package imports cyclopts and rich. A command imports only what it uses.
 """
 
 from __future__ import annotations
@@ -11,39 +11,40 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from sys import UnraisableHookArgs
 
-__all__ = ["main", "run"]
+__all__ = ["run", "run_command"]
 
-_MOMENT = 2.0  # seconds that are left to a refresh of the token, however often Ctrl-C is pressed
+_REFRESH_GRACE_SECONDS = 2.0  # for a token refresh to finish, even if Ctrl-C is pressed again
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def run_command(argv: Sequence[str] | None = None, *, handle_sigterm: bool = False) -> int:
     """Run one command in this process.
 
     Args:
-        argv: The words of the command line; None for those of this process.
+        argv: The arguments; ``None`` for those of this process.
+        handle_sigterm: Whether SIGTERM ends the command as Ctrl-C does; in the main thread only.
 
     Returns:
-        The exit code; `pinterest_audiences.cli.exits` tells what each means.
+        The exit code; see `pinterest_audiences.cli.error_reports.ExitCode`.
     """
-    import sys  # noqa: PLC0415 - so that the package's import stays free of it all
+    import sys  # noqa: PLC0415 - keeps the import of this package cheap
 
     try:
-        from pinterest_audiences.cli.entry import run_command  # noqa: PLC0415 - needs the extra
+        from pinterest_audiences.cli.main import main  # noqa: PLC0415 - needs the extra
     except ModuleNotFoundError as error:
         if error.name not in ("cyclopts", "rich"):
             raise
         sys.stderr.write(
-            "error: the command line needs cyclopts and rich: "
+            "error: the command line requires cyclopts and rich: "
             "pip install 'pinterest-audiences[cli]'\n"
         )
         return 1
-    except KeyboardInterrupt:  # while its modules were loaded: nothing had begun
+    except KeyboardInterrupt:  # during imports: nothing has started
         return 130
-    return run_command(list(sys.argv[1:] if argv is None else argv))
+    return main(list(sys.argv[1:] if argv is None else argv), handle_sigterm=handle_sigterm)
 
 
 def run() -> None:
-    """Be the program: run the command line of this process, and end it with the exit code.
+    """Run the command line of this process and exit with its exit code.
 
     Raises:
         SystemExit: Always.
@@ -51,37 +52,39 @@ def run() -> None:
     import signal  # noqa: PLC0415 - as above
     import sys  # noqa: PLC0415
 
-    sys.unraisablehook = _tell_unless_interrupted
-    code = main(sys.argv[1:])
-    # All is told; who goes on pressing Ctrl-C would only see how the interpreter ends.
+    sys.unraisablehook = _ignore_keyboard_interrupt
+    code = run_command(sys.argv[1:], handle_sigterm=True)
+    # Everything is printed; another Ctrl-C would only print a traceback of the shutdown.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if _still_refreshes():
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if _wait_for_refresh():
         if sys.stderr.isatty():
             sys.stderr.write(
-                "waiting for the token that is being refreshed; Ctrl-C gives up, and a new login "
-                "may be needed then\n"
+                "waiting for the token refresh; Ctrl-C cancels it, and a new login may be required "
+                "then\n"
             )
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise SystemExit(code)
 
 
-def _still_refreshes() -> bool:
-    """Tell whether a refresh goes on after a moment; the end of the process waits for it."""
+def _wait_for_refresh() -> bool:
+    """Return whether a token refresh is still running after a grace period."""
     import sys  # noqa: PLC0415 - as above
     import time  # noqa: PLC0415
 
-    if "pinterest_audiences.auth.flights" not in sys.modules:
+    if "pinterest_audiences._auth.refresh" not in sys.modules:
         return False
-    from pinterest_audiences.auth.flights import under_way  # noqa: PLC0415 - if it has been used
+    from pinterest_audiences._auth.refresh import running_refreshes  # noqa: PLC0415 - if it has been used
 
-    end = time.monotonic() + _MOMENT
-    for thread in under_way():
-        thread.join(max(0.0, end - time.monotonic()))
-    return bool(under_way())
+    deadline = time.monotonic() + _REFRESH_GRACE_SECONDS
+    for thread in running_refreshes():
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return bool(running_refreshes())
 
 
-def _tell_unless_interrupted(unraisable: UnraisableHookArgs) -> None:
-    """Say nothing of a second Ctrl-C that came at a moment when Python cannot raise it."""
+def _ignore_keyboard_interrupt(unraisable: UnraisableHookArgs) -> None:
+    """Ignore a second Ctrl-C that arrives where Python cannot raise it."""
     import sys  # noqa: PLC0415 - as above
 
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):

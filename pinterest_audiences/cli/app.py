@@ -1,21 +1,82 @@
-"""The commands, by name: what each is for, an example that works, and the module it is in."""
+"""All commands: name, help, a tested example, and the function that runs it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 from attrs import frozen
-from cyclopts import App
+from cyclopts import App, Group
 
 from pinterest_audiences._version import __version__
+from pinterest_audiences.cli.help import HelpFormatter
 
-__all__ = ["COMMANDS", "Command", "make_app"]
+__all__ = ["COMMANDS", "OVERVIEW", "PAGES", "Command", "make_app"]
 
-_HERE = "pinterest_audiences.cli.commands"
+_PACKAGE = "pinterest_audiences.cli.commands"
+_DOCUMENTATION = "https://github.com/pinterest-audiences/pinterest-audiences/tree/main/docs"
 _GROUPS = {
-    "auth": "Log in, and look after the tokens.",
+    "auth": "Log in and manage tokens.",
+    "accounts": "Ad accounts.",
     "lists": "Customer lists.",
-    "audience": "Audiences, which ads are shown to.",
-    "emulator": "Pinterest, offline.",
+    "jobs": "Jobs in the state file.",
+    "audience": "Audiences that ads can target.",
+    "segments": "Customer segments: existing customers, defined by audiences.",
+    "emulator": "An offline emulator of Pinterest.",
 }
+# The overview: every first word of a command, in the order of the work.
+OVERVIEW = {
+    "Start": {
+        "demo": "Try it offline",
+        "auth": "Log in, manage tokens",
+        "accounts": "List the ad accounts",
+        "whoami": "Show whose token it is",
+        "doctor": "Find problems of the setup",
+        "completion": "Complete words in a shell",
+    },
+    "Lists and audiences": {
+        "lists": "Show and create lists",
+        "audience": "Make lists usable in ads",
+        "segments": "Combine audiences",
+        "wait": "Wait until a list is ready",
+    },
+    "Send": {
+        "check": "Clean a file, send nothing",
+        "upload": "Add customers to a list",
+        "plan": "Show what mirror changes",
+        "mirror": "Make a list equal a file",
+        "remove": "Remove customers",
+        "forget": "Erase people everywhere",
+    },
+    "Look after": {
+        "status": "Show lists and their jobs",
+        "runs": "Show the history of jobs",
+        "resume": "Finish interrupted jobs",
+        "jobs": "List and abandon jobs",
+    },
+    "Develop": {
+        "emulator": "Serve Pinterest offline",
+        "verify-api": "Check the live API",
+        "hash": "Print the hashes",
+        "sql": "Hash in a database",
+    },
+}
+# The page of the documentation about a command, by its first word; for the others cli.md.
+PAGES = {
+    **dict.fromkeys(("auth", "accounts", "whoami"), "credentials.md"),
+    **dict.fromkeys(("audience", "segments", "wait"), "audiences.md"),
+    **dict.fromkeys(("check", "hash"), "records.md"),
+    **dict.fromkeys(
+        ("upload", "plan", "mirror", "remove", "forget", "status", "runs", "resume", "jobs"),
+        "jobs.md",
+    ),
+    "emulator": "testing.md",
+    "sql": "warehouse.md",
+    "verify-api": "emulator-fidelity.md",
+}
+_OVERVIEW_EPILOGUE = f"""\
+Example  pinterest-audiences mirror customers.csv --name Buyers
+Docs  {_DOCUMENTATION}"""
 
 
 @frozen
@@ -23,30 +84,30 @@ class Command:
     """One command.
 
     Attributes:
-        name: Its words.
-        place: The module and function.
-        help: What it is for, in a line.
-        example: How it is used; it works as it stands, after the examples that it needs.
+        name: Its name, such as ``lists get``.
+        function: The module and function that run it, as ``module:function``.
+        help: What it does, in one line.
+        example: A working command line, without the program's name.
     """
 
     name: str
-    place: str
+    function: str
     help: str
     example: str
 
 
-# In the order in which their examples work one after the other, as the tests run them.
+# In this order the examples work one after the other; the tests run them.
 COMMANDS = (
     Command(
         "auth login",
         "auth:login",
-        "Let an app in with the browser, or keep a token of your own.",
+        "Log in with the browser and write the profile, or store an access token.",
         "auth login --emulator",
     ),
     Command(
         "auth status",
         "auth:status",
-        "Tell which credentials a command would use; asks nobody.",
+        "Show which credentials commands would use; makes no request.",
         "auth status --emulator",
     ),
     Command(
@@ -58,61 +119,79 @@ COMMANDS = (
     Command(
         "auth logout",
         "auth:logout",
-        "Forget the tokens of a login.",
+        "Delete the stored tokens of a login.",
         "auth logout --emulator",
     ),
     Command(
         "whoami",
-        "account:whoami",
-        "Show the account that the token acts for.",
+        "accounts:whoami",
+        "Show the account that the access token belongs to.",
         "whoami --emulator",
     ),
     Command(
+        "accounts list",
+        "accounts:list_all",
+        "List the ad accounts that the access token can use, and your roles on them.",
+        "accounts list --emulator",
+    ),
+    Command(
+        "accounts get",
+        "accounts:get",
+        "Show one ad account, and your roles on it.",
+        "accounts get --emulator",
+    ),
+    Command(
         "doctor",
-        "account:doctor",
-        "Look what could keep the other commands from working.",
+        "accounts:doctor",
+        "Diagnose configuration problems.",
         "doctor --emulator",
     ),
     Command(
         "check",
-        "files:check",
-        "Clean and hash a file without sending it, and tell what became of its rows.",
+        "check:check",
+        "Clean and hash a file without sending it, and report on its rows.",
         "check customers.csv",
     ),
     Command(
         "hash",
-        "files:hash_records",
+        "check:hash_records",
         "Print the hashes that an upload would send.",
         "hash customers.csv --output csv",
     ),
     Command(
+        "sql",
+        "sql:sql",
+        "Print a query that cleans and hashes a column in a database, as an upload would.",
+        "sql --dialect postgres --table customers --column email",
+    ),
+    Command(
         "upload",
-        "transfer:upload",
-        "Add everything in a file to a list, created by --name if there is none.",
+        "upload:upload",
+        "Add all customers in a file to a list; with --name, create the list if it does not exist.",
         'upload customers.csv --name "All customers" --emulator',
     ),
     Command(
         "plan",
         "mirror:plan",
-        "Say what a mirror would add, remove and keep.",
+        "Show what a mirror would add, remove and keep.",
         'plan customers.csv --name "All customers" --emulator',
     ),
     Command(
         "mirror",
         "mirror:mirror",
-        "Make a list hold exactly what a file holds.",
+        "Make a list contain exactly the customers in a file.",
         'mirror customers.csv --name "All customers" --emulator',
     ),
     Command(
         "resume",
         "jobs:resume",
-        "Finish the jobs that were interrupted.",
+        "Resume interrupted jobs.",
         "resume --emulator",
     ),
     Command(
         "status",
         "jobs:status",
-        "Tell what is known of lists and jobs, without asking Pinterest.",
+        "Show lists and their jobs from the state file; makes no request.",
         "status --emulator",
     ),
     Command(
@@ -125,25 +204,25 @@ COMMANDS = (
         "lists get",
         "lists:get",
         "Show one customer list.",
-        "lists get 2542620000000 --emulator",
+        "lists get 2542620 --emulator",
     ),
     Command(
         "lists create",
-        "transfer:create",
-        "Create a list from a file; refused where there is one of that name.",
+        "upload:create",
+        "Create a list from a file; refused if a list of that name exists.",
         'lists create customers.csv --name "New customers" --emulator',
     ),
     Command(
         "wait",
         "jobs:wait",
         "Wait until a list is READY or TOO_SMALL.",
-        "wait 2542620000000 --emulator",
+        "wait 2542620 --emulator",
     ),
     Command(
         "audience create",
         "audience:create",
-        "Make the audience of a customer list.",
-        'audience create 2542620000000 --name "All customers" --emulator',
+        "Create an audience from a customer list.",
+        'audience create 2542620 --name "All customers" --emulator',
     ),
     Command(
         "audience list",
@@ -158,6 +237,36 @@ COMMANDS = (
         "audience get 2542621000000 --emulator",
     ),
     Command(
+        "segments create",
+        "segments:create",
+        "Create a customer segment from audiences.",
+        'segments create --name "Existing customers" --audience 2542621000000 --emulator',
+    ),
+    Command(
+        "segments list",
+        "segments:list_all",
+        "List the customer segments of the ad account.",
+        "segments list --emulator",
+    ),
+    Command(
+        "segments get",
+        "segments:get",
+        "Show one customer segment.",
+        'segments get "Existing customers" --emulator',
+    ),
+    Command(
+        "segments update",
+        "segments:update",
+        "Replace the audiences of a customer segment.",
+        'segments update "Existing customers" --audience 2542621000000 --emulator',
+    ),
+    Command(
+        "segments remove",
+        "segments:remove",
+        "Remove a customer segment; its audiences stay.",
+        'segments remove "Existing customers" --yes --emulator',
+    ),
+    Command(
         "audience remove",
         "audience:remove",
         "Remove an audience; its customer list stays.",
@@ -165,57 +274,129 @@ COMMANDS = (
     ),
     Command(
         "remove",
-        "transfer:remove",
-        "Remove everything in a file from a list.",
+        "upload:remove",
+        "Remove all customers in a file from a list.",
         'remove customers.csv --name "All customers" --yes --emulator',
     ),
     Command(
         "forget",
         "jobs:forget",
-        "Remove people from every list, and from the state file.",
+        "Erase people from every list and from the state file.",
         "forget people.txt --yes --emulator",
+    ),
+    Command(
+        "runs",
+        "runs:runs",
+        "Show the history of jobs: when, what was sent, and how it ended; makes no request.",
+        "runs --emulator",
+    ),
+    Command(
+        "jobs list",
+        "jobs:list_jobs",
+        "List the jobs in the state file; makes no request.",
+        "jobs list --emulator",
+    ),
+    Command(
+        "jobs abandon",
+        "jobs:abandon",
+        "Abandon an unfinished job; it cannot be resumed.",
+        "jobs abandon 1 --yes --emulator",
+    ),
+    Command(
+        "lists forget",
+        "lists:forget",
+        "Erase the state of a list that no longer exists at Pinterest.",
+        "lists forget --list 2542620 --yes --emulator",
+    ),
+    Command(
+        "verify-api",
+        "accounts:verify_api",
+        "Compare Pinterest's API with the emulator's assumptions, and write a report.",
+        "verify-api --yes --emulator",
     ),
     Command(
         "emulator serve",
         "emulator:serve",
-        "Serve an offline Pinterest on this machine until Ctrl-C.",
+        "Serve the emulator over HTTP on this machine until Ctrl-C.",
         "emulator serve --port 0",
+    ),
+    Command(
+        "completion",
+        "completion:completion",
+        "Print the script that completes commands, options and files in a shell.",
+        "completion bash",
     ),
     Command(
         "demo",
         "demo:demo",
-        "From made-up customers to a READY list and its audience, on the embedded emulator.",
+        "Upload sample customers, wait until the list is READY and create its audience, offline.",
         "demo --customers 500",
     ),
 )
 
 
-def make_app(*, with_completion: bool = True) -> App:
-    """Put the commands together; none of their modules is loaded before it is asked for.
+class _App(App):
+    """An app whose bash completion offers files with blanks in their names."""
+
+    def generate_completion(
+        self,
+        *,
+        prog_name: str | None = None,
+        shell: Literal["zsh", "bash", "fish", "powershell"] | None = None,
+    ) -> str:
+        """Return the script that completes words in a shell."""
+        script = super().generate_completion(prog_name=prog_name, shell=shell)
+        # `compgen -f` splits names at blanks. Without candidates bash completes files by itself.
+        script = script.replace('COMPREPLY=( $(compgen -f -- "${cur}") )', "COMPREPLY=()")
+        return script.replace("\ncomplete -F ", "\ncomplete -o default -F ")
+
+
+def make_app(
+    *, with_completion: bool = True, common_options: Callable[..., None] | None = None
+) -> App:
+    """Create the app; the module of a command is imported when the command is used.
 
     Args:
-        with_completion: Whether ``--install-completion`` is wanted, which loads what it needs.
+        with_completion: Whether to add ``--install-completion``, which imports more modules.
+        common_options: A function with these options, which the help of the program explains.
     """
-    app = App(
+    hidden = Group("", show=False)
+    app = _App(
         name="pinterest-audiences",
-        help="Customers in, a Pinterest audience out. Try `pinterest-audiences demo`: it needs no "
-        "account.",
+        help="Upload customer lists to Pinterest and keep them in sync.",
+        usage="Usage: pinterest-audiences COMMAND [OPTIONS]; --help explains common options",
+        help_epilogue=_OVERVIEW_EPILOGUE,
         version=__version__,
         help_format="plaintext",
-        help_formatter="plain",
+        help_formatter=HelpFormatter(overview=OVERVIEW, explain_common=common_options is not None),
     )
-    groups = {name: App(name=name, help=told) for name, told in _GROUPS.items()}
-    for group in groups.values():
-        app.command(group)
+    for flag in ("--help", "--version"):
+        app[flag].group = hidden
+    titles = {name: title for title, names in OVERVIEW.items() for name in names}
+    groups = {title: Group(title, sort_key=number) for number, title in enumerate(OVERVIEW)}
+    parents = {
+        name: App(name=name, help=text, help_epilogue="", group=groups[titles[name]])
+        for name, text in _GROUPS.items()
+    }
+    for parent in parents.values():
+        app.command(parent)
     for command in COMMANDS:
-        *group_name, name = command.name.split()
-        parent = groups[group_name[0]] if group_name else app
+        *parent_name, name = command.name.split()
+        parent = parents[parent_name[0]] if parent_name else app
         parent.command(
-            f"{_HERE}.{command.place}",
+            f"{_PACKAGE}.{command.function}",
             name=name,
             help=command.help,
-            help_epilogue=f"Example:\n  pinterest-audiences {command.example}",
+            help_epilogue="",
+            help_formatter=HelpFormatter(example=command.example, link=_link(command.name)),
+            group=None if parent_name else groups[titles[name]],
         )
+    if common_options is not None:
+        app.default(common_options)
     if with_completion:
-        app.register_install_completion_command()  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
+        app.register_install_completion_command(group=hidden)  # pyright: ignore[reportUnknownMemberType]  # its **kwargs
     return app
+
+
+def _link(command: str) -> str:
+    return f"{_DOCUMENTATION}/{PAGES.get(command.partition(' ')[0], 'cli.md')}"

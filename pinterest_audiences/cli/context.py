@@ -1,268 +1,381 @@
-"""What a command works with: its results, its screen, its profile, and a client."""
+"""Context of a command: options, profile, output, console and clients."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import re
+import stat
+import time
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from pinterest_audiences.cli.output import FORMATS, Output
-from pinterest_audiences.cli.refusals import usage
-from pinterest_audiences.cli.screen import Screen
+from cyclopts import Parameter
+
+from pinterest_audiences._config import DEFAULT_BASE_URL, ConfigFileError, Settings, config_file
+from pinterest_audiences._errors import ConfigurationError
+from pinterest_audiences.cli.error_reports import (
+    CommandError,
+    ExitCode,
+    no_credentials,
+    redact_words,
+    usage_error,
+)
+from pinterest_audiences.cli.output import FORMATS, Console, Output
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from pinterest_audiences.blocking import Client
-    from pinterest_audiences.cli.credentials import Credentials
-    from pinterest_audiences.cli.embedded import Embedded
-    from pinterest_audiences.cli.options import Common
+    from pinterest_audiences._auth.environment import Credentials
+    from pinterest_audiences._config import Profile
+    from pinterest_audiences._credentials import TokenSource
+    from pinterest_audiences._jobs.reports import JobEvent, OnEvent
+    from pinterest_audiences._local_emulator import LocalEmulator
+    from pinterest_audiences._sync_client import Client
+    from pinterest_audiences.cli.options import CommonOptions, ReadOptions, SourceOptions
     from pinterest_audiences.cli.output import Format
-    from pinterest_audiences.cli.profiles import Profile
-    from pinterest_audiences.jobs.events import JobEvent, OnEvent
 
-__all__ = ["EMULATED_ACCOUNT", "Context", "make_context"]
-
-EMULATED_ACCOUNT = "549755885175"
-"""The ad account of the embedded emulator, where none is said; it has any other one too."""
-
-_EMULATOR = "emulator:"
+__all__ = ["Context", "ContextArg", "make_context"]
+_MAY_HAVE_SECRET = re.compile(r"://(?:[^/]*@|\S*\?)")  # a user, or a query, in a URL
+_MAX_REJECT_SHARE = 0.1  # more rejects are usually a wrong column, not bad data
 
 
 class Context:
-    """What one command works with. A flag goes before the environment, that before the profile.
+    """Context of one command. Options take precedence over variables, and these over the profile.
 
     Args:
-        options: The options of every command.
-        profile: The profile; its warnings have been told.
-        out: Where results go.
-        screen: Where everything else goes.
+        options: Common options.
+        settings: Settings from options, environment and profile.
+        out: Output of results.
+        console: Output of everything else.
     """
 
-    def __init__(self, options: Common, profile: Profile, out: Output, screen: Screen) -> None:
+    def __init__(
+        self, options: CommonOptions, settings: Settings, out: Output, console: Console
+    ) -> None:
         self.options = options
-        self.profile = profile
+        self.settings = settings
         self.out = out
-        self.screen = screen
-        self.resume_command = ""  # told when a job is interrupted, once one has begun
+        self.console = console
+        self.command: Sequence[str] = ()  # its words, such as "lists", "create"
+        self.arguments: Sequence[str] = ()  # the words after it
+        self.resume_command = ""  # set once a job has started
+        self.begun: float = time.time()
         self._force_emulator = False
+        self._overrides_checked = False
+
+    @property
+    def profile(self) -> Profile:
+        """The profile."""
+        return self.settings.profile
 
     def use_emulator(self) -> None:
-        """Run on the embedded emulator, whatever was said; for the demonstration."""
+        """Use the local emulator regardless of options, for ``demo`` and ``emulator serve``."""
         self._force_emulator = True
+        self.settings.use_emulator()
 
     @property
     def emulated(self) -> bool:
-        """Whether the command runs on the embedded emulator."""
-        if self._force_emulator:
-            return True
-        if self.options.emulator is not None:
-            return self.options.emulator
-        return (os.environ.get("PINTEREST_API_URI") or self.profile.api_uri or "") == _EMULATOR
+        """Whether the command uses the local emulator."""
+        return self.settings.emulated
 
     @property
-    def base_url(self) -> str | None:
-        """Where the API is; None for Pinterest itself."""
-        if self.emulated:
-            from pinterest_audiences.cli.embedded import BASE_URL  # noqa: PLC0415 - when used
-
-            return BASE_URL
-        said = os.environ.get("PINTEREST_API_URI") or self.profile.api_uri
-        # --no-emulator takes back what the environment or the profile says.
-        if said == _EMULATOR:
-            from pinterest_audiences._wire.settings import DEFAULT_BASE_URL  # noqa: PLC0415
-
-            return DEFAULT_BASE_URL
-        return said
+    def base_url(self) -> str:
+        """Base URL of the API."""
+        return self.settings.base_url or DEFAULT_BASE_URL
 
     @property
     def ad_account(self) -> str:
         """The ad account.
 
         Raises:
-            CommandError: None is said.
+            CommandError: No ad account is set.
         """
-        said = self.said_ad_account
-        if said is None:
-            raise usage(
-                "no ad account: say --ad-account ID, or set PINTEREST_AD_ACCOUNT_ID, or write "
-                "ad_account in the profile"
+        ad_account = self.ad_account_or_none
+        if ad_account is None:
+            raise usage_error(
+                "no ad account: use --ad-account, or set PINTEREST_AD_ACCOUNT_ID, or ad_account in "
+                "the profile",
+                "`accounts list` shows your ad accounts",
             )
-        return said
+        return ad_account
 
     @property
-    def said_ad_account(self) -> str | None:
-        """The ad account, if one is said; the emulator has one anyway."""
-        said = (
-            self.options.ad_account
-            or os.environ.get("PINTEREST_AD_ACCOUNT_ID")
-            or self.profile.ad_account
-        )
-        return EMULATED_ACCOUNT if said is None and self.emulated else said
+    def ad_account_or_none(self) -> str | None:
+        """The ad account; ``None`` if it is not set, except on the emulator."""
+        return self.settings.ad_account
 
     @cached_property
     def state(self) -> Path:
-        """The jobs' state file; the emulator's jobs have one of their own."""
-        from pinterest_audiences.jobs.database import state_path  # noqa: PLC0415 - when used
-
-        if self._said_state:
-            return Path(self._said_state).expanduser()
-        path = state_path(None)
-        return path.parent / "emulator" / path.name if self.emulated else path
-
-    @property
-    def _said_state(self) -> str | None:
-        if self.options.state is not None:
-            return str(self.options.state)
-        return os.environ.get("PINTEREST_AUDIENCES_STATE") or self.profile.state
+        """State file of the jobs; jobs on the emulator have a separate one."""
+        return self.settings.state
 
     @property
     def emulator_file(self) -> Path:
-        """The file of the embedded emulator."""
-        from pinterest_audiences.cli.embedded import emulator_file  # noqa: PLC0415 - when used
+        """State file of the local emulator."""
+        return self.settings.emulator_file
 
-        return emulator_file(self.state, explicit=bool(self._said_state))
-
-    def list_id(self, said: str) -> str:
-        """Return the id of a list that is said by its id, or by a name of the profile.
+    def batch_size(self, given: int | None) -> int | None:
+        """Return the maximum records per request from option or profile; ``None`` for the default.
 
         Raises:
-            CommandError: It is neither.
+            CommandError: The option is below 1.
         """
-        found = self.profile.lists.get(said, said)
-        if not found.isascii() or not found.isdigit():
-            known = ", ".join(self.profile.lists) or "none"
-            raise usage(
-                # What was said may be a customer.
-                "what was said is no id of a list, and no name of one in profile "
-                f"{self.profile.name!r} (there: {known})",
-                "`lists list` shows the ids",
+        if given is not None and given < 1:
+            raise usage_error("--batch-size must be a whole number of at least 1")
+        return self.profile.batch_size if given is None else given
+
+    def max_reject_share(self, given: float | None) -> float:
+        """Return the maximum share of rejects from option, profile or default.
+
+        Raises:
+            CommandError: The option is not from 0 to 1.
+        """
+        if given is not None and not 0 <= given <= 1:
+            raise usage_error("--max-reject-share must be from 0 to 1")
+        for share in (given, self.profile.max_reject_share):
+            if share is not None:
+                return share
+        return _MAX_REJECT_SHARE
+
+    def database_url(self, source: SourceOptions | ReadOptions) -> str | None:
+        """Return the URL of the database: the option, or the setting if there is a query.
+
+        A password that others can read is a warning.
+        """
+        if source.database is None and source.query is None:
+            return None
+        from pinterest_audiences._records.databases import has_password  # noqa: PLC0415 - when used
+
+        url = self.settings.database if source.database is None else source.database
+        if url is None or not has_password(url):
+            return url
+        if url == source.database:
+            self.console.warn(
+                "--database contains a password, which other users of this machine can see in the "
+                "list of processes; set PINTEREST_AUDIENCES_DATABASE, or database in the profile"
             )
-        return found
+        elif url == self.profile.database and os.name == "posix":
+            path = config_file()
+            if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+                self.console.warn(
+                    f"{path} contains a password and is readable by others; run chmod 600 {path}"
+                )
+        return url
+
+    def list_reference(self, value: str) -> str:
+        """Return the id or the name of a list; an alias of the profile stands for an id."""
+        return self.profile.lists.get(value, value)
 
     @contextmanager
-    def client(self, *, alone: bool = True) -> Generator[Client, None, None]:
+    def client(self, *, exclusive: bool = True) -> Generator[Client, None, None]:
         """Open a client.
 
         Args:
-            alone: Whether it keeps other commands from the embedded emulator meanwhile.
+            exclusive: Whether to lock the local emulator for other commands meanwhile.
 
         Raises:
-            CommandError: There are no credentials, or the emulator cannot be used.
+            CommandError: No credentials are found, or the emulator cannot be used.
         """
-        from pinterest_audiences.blocking import Client  # noqa: PLC0415 - heavy
+        from pinterest_audiences._sync_client import Client  # noqa: PLC0415 - heavy
 
         if not self.emulated:
-            with Client(self.credentials().source(), base_url=self.base_url) as client:
+            with Client(self.token_source(), base_url=self.base_url) as client:
                 yield client
             return
-        from pinterest_audiences.cli.embedded import embedded  # noqa: PLC0415 - when used
+        from pinterest_audiences._local_emulator import open_local_emulator  # noqa: PLC0415 - when used
 
-        with embedded(self.emulator_file, alone=alone) as place:
-            # Any token does there; what looks after logins is loaded if there has been one.
-            login = self._emulated_login.exists()
-            source = self.credentials(place).source() if login else "emulated"
-            with Client(source, base_url=self.base_url, transport=place.transport()) as client:
+        with open_local_emulator(self.emulator_file, exclusive=exclusive) as emulator:
+            # Any token works there; the code for logins is imported only after a login.
+            source = (
+                self.token_source(emulator) if self.settings.login_file.exists() else "emulated"
+            )
+            with Client(source, base_url=self.base_url, transport=emulator.transport()) as client:
                 yield client
+
+    def token_source(self, emulator: LocalEmulator | None = None) -> TokenSource:
+        """Return the token source for Pinterest, or for the local emulator.
+
+        Raises:
+            CommandError: No credentials are found, or they cannot be used.
+            TokenStoreError: The file of the login cannot be read.
+        """
+        credentials = self.credentials(emulator)
+        if not credentials.from_environment:
+            _ = credentials.store  # an unknown home directory is another error
+        try:
+            source = credentials.find()
+        except ConfigurationError as error:
+            raise CommandError(
+                str(error), code="credentials", exit=ExitCode.CREDENTIALS, hint="see `auth status`"
+            ) from None
+        if source is None:
+            raise no_credentials(credentials.missing_text())
+        return source
+
+    def credentials(
+        self, emulator: LocalEmulator | None = None, *, warn_of_token: bool = True
+    ) -> Credentials:
+        """Return the credentials for Pinterest, or for the local emulator.
+
+        Args:
+            emulator: The local emulator.
+            warn_of_token: Whether to warn of a token that is used instead of the profile's login.
+        """
+        from pinterest_audiences._auth.environment import Credentials  # noqa: PLC0415 - slow to import
+
+        credentials = Credentials(
+            self.settings, transport=None if emulator is None else emulator.transport
+        )
+        if not self._overrides_checked:
+            self._overrides_checked = True
+            for warning in self.settings.override_warnings():
+                self.console.warn(warning)
+            token_warning = credentials.override_warning() if warn_of_token else None
+            if token_warning is not None:
+                self.console.warn(token_warning)
+        return credentials
 
     @contextmanager
     def offline_client(self) -> Generator[Client, None, None]:
-        """Open a client that only reads the jobs' state; it needs no credentials."""
-        from pinterest_audiences.auth.tokens import NoToken  # noqa: PLC0415 - when used
-        from pinterest_audiences.blocking import Client  # noqa: PLC0415 - heavy
+        """Open a client without credentials and network, for the state file."""
+        from pinterest_audiences._credentials import NoAuth  # noqa: PLC0415
+        from pinterest_audiences._http.network import NoNetwork  # noqa: PLC0415 - when used
+        from pinterest_audiences._sync_client import Client  # noqa: PLC0415 - heavy
 
-        with Client(NoToken(), base_url=self.base_url) as client:
+        with Client(NoAuth(), base_url=self.base_url, transport=NoNetwork()) as client:
             yield client
 
-    @property
-    def _emulated_login(self) -> Path:
-        """The emulator's login; never one of Pinterest's, whatever folder the state is in."""
-        name = login_file(self.profile.name)
-        file = self.emulator_file
-        return file.with_name(f"{file.name}.{name}" if self._said_state else name)
-
-    def credentials(self, place: Embedded | None = None) -> Credentials:
-        """Return what there is to show to Pinterest, or to the embedded emulator."""
-        from pinterest_audiences.cli.credentials import Credentials  # noqa: PLC0415 - when used
-
-        return Credentials(
-            self.profile,
-            emulated_login=self._emulated_login if self.emulated else None,
-            base_url=self.base_url,
-            transport=None if place is None else place.transport,
-        )
-
-    def watching(self, teller: OnEvent) -> OnEvent:
-        """Follow a job, and know from its beginning how it is finished if it is interrupted.
+    def with_resume_hint(self, progress: OnEvent) -> OnEvent:
+        """Pass on events, and store how to resume the job once it has started.
 
         Args:
-            teller: Told what happens.
+            progress: Receives the events.
         """
 
         def watch(event: JobEvent) -> None:
-            self.resume_command = f"pinterest-audiences resume{self._flags()}"
-            teller(event)
+            if event.job_id:  # 0 while the list is looked up, before the job starts
+                self.console.job_id = event.job_id
+                self.resume_command = " ".join(self.next_command("resume"))
+            progress(event)
 
         return watch
 
-    def _flags(self) -> str:
-        """Return the flags that another command needs to mean the same place."""
-        said: list[str] = []
+    def next_command(self, *words: str) -> list[str]:
+        """Return a command that uses the same account and state, its words quoted for a shell."""
+        return ["pinterest-audiences", *map(_quoted, words), *self._flags()]
+
+    def same_command(
+        self,
+        *command: str,
+        add: Sequence[str] = (),
+        leave_out: Mapping[str, bool] = MappingProxyType({}),
+    ) -> list[str]:
+        """Return the command that was typed, as another command, with its words quoted for a shell.
+
+        Args:
+            command: The words of the other command; none for the same one.
+            add: Options to add.
+            leave_out: Options to leave out, and whether each has a value.
+
+        Returns:
+            The words; empty if one may have a password or a signature, looks like a token or a
+            person, or has characters that a terminal does not show.
+        """
+        kept: list[str] = []
+        arguments = iter(self.arguments)
+        for word in arguments:
+            option, sign, _ = word.partition("=")
+            if option not in leave_out:
+                kept.append(word)
+            elif leave_out[option] and not sign:
+                next(arguments, None)
+        end = kept.index("--") if "--" in kept else len(kept)
+        words = [*(command or self.command), *kept[:end], *add, *kept[end:]]
+        if any(
+            _MAY_HAVE_SECRET.search(word) or redact_words(word, [word]) != word for word in words
+        ):
+            return []
+        return ["pinterest-audiences", *map(_quoted, words)]
+
+    def _flags(self) -> list[str]:
+        """Return the options with which another command uses the same account and state."""
+        flags: list[str] = []
         if self.options.emulator or self._force_emulator:
-            said.append("--emulator")
+            flags.append("--emulator")
         elif self.options.emulator is False:
-            said.append("--no-emulator")
+            flags.append("--no-emulator")
         for name, value in (
             ("--profile", self.options.profile),
             ("--ad-account", self.options.ad_account),
             ("--state", self.options.state),
         ):
             if value is not None:
-                said += [name, _quoted(str(value))]
-        return "".join(f" {word}" for word in said)
+                flags += [name, _quoted(str(value))]
+        return flags
 
 
-def login_file(profile: str) -> str:
-    """Return the name of the file that keeps the login of a profile."""
-    return "tokens.json" if profile == "default" else f"tokens-{profile}.json"
+ContextArg: TypeAlias = Annotated[Context, Parameter(parse=False)]
+"""The context parameter of a command; set by `main`, not an option."""
 
 
-def make_context(options: Common, stdout: TextIO, stderr: TextIO) -> Context:
-    """Put together what a command works with, and tell what is odd about the profile.
+def make_context(
+    options: CommonOptions, stdout: TextIO, stderr: TextIO, *, may_be_new: bool = False
+) -> Context:
+    """Create the context of a command, and print warnings about the profile.
+
+    Args:
+        options: Common options.
+        stdout: Standard output.
+        stderr: Standard error.
+        may_be_new: Whether the profile may be missing, because the command creates it.
 
     Raises:
-        CommandError: The profile cannot be used, or the output has no such form.
+        CommandError: The profile or the output format is invalid.
     """
-    from pinterest_audiences.cli.profiles import read_profile  # noqa: PLC0415 - when used
-
-    wanted = options.profile or os.environ.get("PINTEREST_AUDIENCES_PROFILE") or None
     for flag, value in (("--ad-account", options.ad_account), ("--profile", options.profile)):
-        # An unset variable in a script must not mean another account.
+        # An unset variable in a script must not select another account.
         if value is not None and not value.strip():
-            raise usage(f"{flag}: its value is empty")
-    profile, warnings = read_profile(wanted)
-    said = options.output or os.environ.get("PINTEREST_AUDIENCES_OUTPUT") or profile.output
-    form = chosen_form(said, stdout)
-    screen = Screen(stderr, form, quiet=options.quiet, verbose=options.verbose)
-    for warning in warnings:
-        screen.warn(warning)
-    return Context(options, profile, Output(stdout, form), screen)
+            raise usage_error(f"{flag} must not be empty")
+    try:
+        settings = Settings(
+            profile=options.profile,
+            ad_account=options.ad_account,
+            state=options.state,
+            emulated=options.emulator,
+            may_be_new=may_be_new,
+        )
+        profile = settings.profile
+    except ConfigFileError as error:
+        raise CommandError(str(error), code="config", exit=ExitCode.USAGE) from None
+    output = options.output or os.environ.get("PINTEREST_AUDIENCES_OUTPUT") or profile.output
+    form = choose_format(output, stdout)
+    console = Console(
+        stderr,
+        form,
+        quiet=options.quiet,
+        verbose=options.verbose,
+        log_format=options.log_format,
+    )
+    for warning in settings.warnings():
+        console.warn(warning)
+    return Context(options, settings, Output(stdout, form), console)
 
 
-def chosen_form(said: str | None, stdout: TextIO) -> Format:
-    """Choose the form of results: what is said, or a table for a person and JSON for a program.
+def choose_format(output: str | None, stdout: TextIO) -> Format:
+    """Return the output format: the given one, or a table on a terminal and JSON otherwise.
 
     Raises:
-        CommandError: There is no such form.
+        CommandError: The format is unknown.
     """
-    if said is None:
+    if output is None:
         return "table" if stdout.isatty() else "json"
-    if said not in FORMATS:
-        raise usage(f"output: one of {', '.join(FORMATS)} is needed")
-    return said
+    if output not in FORMATS:
+        raise usage_error(f"output must be one of {', '.join(FORMATS)}")
+    return output
 
 
 def _quoted(text: str) -> str:

@@ -1,170 +1,186 @@
-"""Profiles: what a user does not want to say every time. They hold no secret."""
+"""Write a profile to the configuration file, and the secret of its app to a file next to it."""
 
 from __future__ import annotations
 
+import json
 import os
-import stat
-from collections.abc import Mapping
+import re
+import tempfile
+import tomllib
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from attrs import fields, frozen
+from pinterest_audiences._config import config_file
+from pinterest_audiences._file_lock import LockHeldError, file_lock
+from pinterest_audiences.cli.error_reports import CommandError, ExitCode
 
-from pinterest_audiences.auth.locks import config_folder
-from pinterest_audiences.cli.exits import Exit
-from pinterest_audiences.cli.refusals import CommandError
+__all__ = ["save_secret", "secret_file", "write_profile"]
 
-__all__ = ["Profile", "config_path", "read_profile"]
-
-_DEFAULT = "default"
-_SECRETS = frozenset({"access_token", "refresh_token", "app_secret", "token", "secret", "password"})
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_LOCK_TIMEOUT_SECONDS = 30.0
 
 
-@frozen(kw_only=True)
-class Profile:
-    """One profile of the configuration; each of its keys is optional.
-
-    Attributes:
-        name: What it is called.
-        ad_account: The ad account.
-        app_id: The app to log in with.
-        app_secret_file: A file that holds the app's secret.
-        access_token_file: A file that holds an access token.
-        token_store: The file that keeps the tokens of a login.
-        api_uri: Where the API is; ``emulator:`` for the embedded emulator.
-        state: The state file of the jobs.
-        output: The form of results.
-        max_reject_share: Above this share of rejects nothing is sent.
-        lists: Names of your own for the ids of customer lists.
-    """
-
-    name: str = _DEFAULT
-    ad_account: str | None = None
-    app_id: str | None = None
-    app_secret_file: str | None = None
-    access_token_file: str | None = None
-    token_store: str | None = None
-    api_uri: str | None = None
-    state: str | None = None
-    output: str | None = None
-    max_reject_share: float | None = None
-    lists: Mapping[str, str] = {}
-
-
-KEYS = tuple(field.name for field in fields(Profile) if field.name != "name")
-
-
-def config_path() -> Path:
-    """Return where the configuration is: ``PINTEREST_AUDIENCES_CONFIG``, or the user's own."""
-    given = os.environ.get("PINTEREST_AUDIENCES_CONFIG")
-    return Path(given).expanduser() if given else config_folder() / "config.toml"
-
-
-def read_profile(wanted: str | None) -> tuple[Profile, list[str]]:
-    """Read a profile.
+def write_profile(name: str, values: Mapping[str, str | None]) -> Path | None:
+    """Set keys of a profile; comments and everything else in the file stay as they are.
 
     Args:
-        wanted: Its name; None for ``default``, which need not be there.
+        name: The profile; created if missing.
+        values: The values by key; ``None`` deletes the key.
 
     Returns:
-        The profile, and what to warn of.
+        The file; ``None`` if it had these values already and was not written.
 
     Raises:
-        CommandError: The file cannot be read or holds something unknown, or there is no such
-            profile.
+        CommandError: Another process holds the lock of the file, or the file cannot be edited in
+            its form; the message lists the lines to change.
+        OSError: The file cannot be read or written.
     """
-    path = config_path()
+    path = config_file().resolve()  # a symbolic link stays
+    if not _update(tomllib.loads(_text(path)), name, values):
+        return None  # the file may be read-only
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _lock(path):
+        text = _text(path)
+        expected = tomllib.loads(text)
+        if not _update(expected, name, values):
+            return None
+        new = _with_values(text, name, values)
+        if not _is_toml_of(new, expected):
+            raise _not_editable(path, name, values)
+        _replace(path, new.encode(), path.stat().st_mode & 0o777 if path.exists() else 0o600)
+    return path
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8-sig") if path.exists() else ""
+
+
+@contextmanager
+def _lock(path: Path) -> Generator[None, None, None]:
     try:
-        text, warnings = path.read_text(encoding="utf-8-sig"), _open_to_others(path)
-    except FileNotFoundError:
-        if os.environ.get("PINTEREST_AUDIENCES_CONFIG"):
-            raise _wrong(
-                path, "there is no such file, and PINTEREST_AUDIENCES_CONFIG names it"
-            ) from None
-        if wanted is None:
-            return Profile(), []
-        raise _wrong(path, "there is no such file, and so no profile but default") from None
-    except (OSError, UnicodeDecodeError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise _wrong(path, f"cannot be read: {told}") from None
-    import tomllib  # noqa: PLC0415 - where there is a file
-
-    try:
-        data: dict[str, object] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _wrong(path, f"is no TOML: {error}") from None
-    profiles = data.pop("profiles", {})
-    for key in data:
-        raise _unknown(path, key, ["profiles"], "write it below [profiles.default]")
-    if not isinstance(profiles, dict):
-        raise _wrong(path, "profiles: a table for each profile is needed, [profiles.default]")
-    found = cast("dict[str, object]", profiles)
-    read = {name: _profile(path, name, values) for name, values in found.items()}
-    if wanted is not None and wanted not in read:
-        raise _wrong(
-            path, f"there is no profile of that name; there are: {', '.join(read) or 'none'}"
-        )
-    return read.get(wanted or _DEFAULT, Profile()), warnings
+        with file_lock(path.with_name(f"{path.name}.lock"), _LOCK_TIMEOUT_SECONDS):
+            yield
+    except LockHeldError:
+        raise CommandError(
+            f"{path} is locked by another process", code="config", exit=ExitCode.USAGE
+        ) from None
 
 
-def _profile(path: Path, name: str, given: object) -> Profile:
-    where = f"profiles.{name}"
-    if not isinstance(given, dict):
-        raise _wrong(path, f"{where}: a table is needed, [{where}]")
-    values = dict(cast("dict[str, object]", given))
-    for key in values:
-        if key not in KEYS:
-            hint = "secrets do not belong here: log in, or name a file that holds it"
-            raise _unknown(path, f"{where}.{key}", KEYS, hint if key in _SECRETS else "")
-    share, lists = values.pop("max_reject_share", None), values.pop("lists", {})
-    for key, value in values.items():
-        # An id without quotes is a number in TOML; it is the mistake that everybody makes once.
-        if (
-            isinstance(value, int)
-            and not isinstance(value, bool)
-            and key in ("ad_account", "app_id")
-        ):
-            values[key] = str(value)
-        elif not isinstance(value, str):
-            raise _wrong(path, f"{where}.{key}: a string is needed")
-    if share is not None and not _is_share(share):
-        raise _wrong(path, f"{where}.max_reject_share: a number from 0 to 1 is needed")
-    return Profile(
-        name=name,
-        max_reject_share=None if share is None else float(cast("float", share)),
-        lists=_aliases(path, where, lists),
-        **cast("dict[str, str]", values),
+def _update(document: dict[str, object], name: str, values: Mapping[str, str | None]) -> bool:
+    """Set keys of a profile in a parsed file; return whether that changes anything."""
+    profiles = cast("dict[str, dict[str, object]]", document.setdefault("profiles", {}))
+    before = profiles.get(name)
+    table = {**(before or {}), **values}
+    table = {key: value for key, value in table.items() if value is not None}
+    profiles[name] = table
+    return table != before
+
+
+def _not_editable(path: Path, name: str, values: Mapping[str, str | None]) -> CommandError:
+    lines = [f"{key} = {_quoted(value)}" for key, value in values.items() if value is not None]
+    deleted = [key for key, value in values.items() if value is None]
+    removal = f"delete {' and '.join(deleted)} from it, and " if deleted else ""
+    return CommandError(
+        f"{path}: profile {name!r} cannot be edited in this form; {removal}add these lines to it:\n"
+        + "\n".join(lines),
+        code="config",
+        exit=ExitCode.USAGE,
     )
 
 
-def _is_share(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 <= cast("float", value) <= 1
+def secret_file(name: str) -> Path:
+    """Return the file for the secret of a profile's app, next to the configuration file."""
+    return config_file().with_name("app-secret" if name == "default" else f"app-secret-{name}")
 
 
-def _aliases(path: Path, where: str, given: object) -> dict[str, str]:
-    aliases = cast("dict[str, object]", given) if isinstance(given, dict) else {"": None}
-    for alias, value in aliases.items():
-        if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).isdigit():
-            told = f"{where}.lists{f'.{alias}' if alias else ''}"
-            raise _wrong(path, f'{told}: the id of a list is needed, as name = "2542620000000"')
-    return {alias: str(value) for alias, value in aliases.items()}
+def save_secret(path: Path, secret: str) -> None:
+    """Write a secret to a file with mode 0600; its folder is created if missing.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _replace(path, f"{secret}\n".encode(), 0o600)
 
 
-def _open_to_others(path: Path) -> list[str]:
-    """Warn of a file that others may write: it says where tokens and state are kept."""
-    if os.name != "posix" or not path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return []
-    return [f"{path}: others may write to it; chmod 600 {path}"]
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    """Write a file; a reader sees the old or the new content."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
-def _unknown(path: Path, key: str, known: tuple[str, ...] | list[str], hint: str) -> CommandError:
-    import difflib  # noqa: PLC0415 - when used
+def _is_toml_of(text: str, expected: Mapping[str, object]) -> bool:
+    try:
+        return tomllib.loads(text) == expected
+    except tomllib.TOMLDecodeError:
+        return False
 
-    close = difflib.get_close_matches(key.rpartition(".")[2], known, n=1)
-    hint = hint or (f"did you mean {close[0]}?" if close else f"known are: {', '.join(known)}")
-    return _wrong(path, f"unknown key {key}; {hint}")
+
+def _with_values(text: str, name: str, values: Mapping[str, str | None]) -> str:
+    """Return a configuration file with the keys of one profile set or deleted."""
+    lines = text.splitlines(keepends=True)
+    end = "\r\n" if text.count("\r\n") else "\n"
+    begin = next((number for number, line in enumerate(lines) if _is_header(line, name)), None)
+    if begin is None:
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += end
+        lines += [end] * bool(lines)
+        begin = len(lines)
+        lines.append(f"[profiles.{name if _BARE_KEY.fullmatch(name) else _quoted(name)}]{end}")
+    last = _end_of_table(lines, begin)
+    for key, value in values.items():
+        numbers = range(begin + 1, last)
+        number = next((each for each in numbers if _sets(lines[each], key)), None)
+        if value is None:
+            if number is not None:
+                del lines[number]
+                last -= 1
+            continue
+        line = f"{key} = {_quoted(value)}{end}"
+        if number is None:
+            if not lines[last - 1].endswith("\n"):
+                lines[last - 1] += end
+            lines.insert(last, line)
+            last += 1
+        elif _value_of(lines[number], key) != value:
+            lines[number] = line
+    return "".join(lines)
 
 
-def _wrong(path: Path, text: str) -> CommandError:
-    return CommandError(f"{path}: {text}", code="config", exit=Exit.USAGE)
+def _end_of_table(lines: list[str], begin: int) -> int:
+    """Return the number of the line after the last one of a table that is not blank."""
+    following = range(begin + 1, len(lines))
+    end = next((each for each in following if lines[each].lstrip().startswith("[")), len(lines))
+    while not lines[end - 1].strip():
+        end -= 1
+    return end
+
+
+def _is_header(line: str, name: str) -> bool:
+    return line.lstrip().startswith("[") and _is_toml_of(line, {"profiles": {name: {}}})
+
+
+def _sets(line: str, key: str) -> bool:
+    return re.match(rf"""\s*(["']?){key}\1\s*=""", line) is not None
+
+
+def _value_of(line: str, key: str) -> object:
+    try:
+        return cast("object", tomllib.loads(line).get(key))
+    except tomllib.TOMLDecodeError:  # the first line of a value on several lines
+        return None
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Broken requests, as bytes on a socket: the same ones for the same seed."""
+"""Malformed requests, as bytes on a socket, reproducible by seed."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _GOOD = [
     _whole("GET", f"{_LISTS}?page_size=25&order=ASCENDING&bookmark=P2%26c%3Dx"),
     _whole("POST", _LISTS, '{"name": "Spring", "records": "a@example.com", "is_nca": false}'),
     _whole("POST", _LISTS, '{"name": "Spring", "records_v2": [{"email": "a"}, {"maid": "b"}]}'),
-    _whole("GET", f"{_LISTS}/2542620000000"),
-    _whole("PATCH", f"{_LISTS}/2542620000000", '{"operation_type": "ADD", "records": "a,b"}'),
-    _whole("POST", f"{_LISTS}/2542620000000/uploads", '{"operation": "ADD", "total_parts": 2}'),
-    _whole("POST", f"{_LISTS}/2542620000000/uploads/1/run"),
+    _whole("GET", f"{_LISTS}/2542620"),
+    _whole("PATCH", f"{_LISTS}/2542620", '{"operation_type": "ADD", "records": "a,b"}'),
+    _whole("POST", f"{_LISTS}/2542620/uploads", '{"operation": "ADD", "total_parts": 2}'),
+    _whole("POST", f"{_LISTS}/2542620/uploads/1/run"),
     _whole("PUT", "/_s3/customer-list-uploads/1/1?X-Amz-Signature=00", "a\nb\n"),
     _whole("GET", "/v5/ad_accounts/549/audiences?ownership_type=OWNED"),
     _whole("POST", "/v5/ad_accounts/549/audiences", '{"name": "A", "rule": {"a": 1}}'),
@@ -83,7 +83,7 @@ _SPLICES = [
 
 
 def broken_requests(seed: int, count: int) -> Iterator[bytes]:
-    """Make requests that are broken in one to four places, and some that are noise.
+    """Generate requests that are malformed in one to four places, and some random bytes.
 
     Yields:
         The bytes of each.
@@ -142,10 +142,10 @@ _WAYS: list[Callable[[bytearray, random.Random], None]] = [
 
 
 def answers_to(base_url: str, request: bytes) -> list[int]:
-    """Send bytes, end the sending side, and return the statuses that come until the end.
+    """Send bytes, shut down the sending side, and return the statuses of all responses.
 
     Raises:
-        TimeoutError: The server neither answered to the end nor hung up.
+        TimeoutError: The server neither completed its response nor closed the connection.
     """
     url = urlsplit(base_url)
     address = (str(url.hostname), url.port or 0)

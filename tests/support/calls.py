@@ -1,4 +1,4 @@
-"""One call of each operation, with the record that must never be told."""
+"""One call of each operation, with a record that no output may contain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Operate: TypeAlias = Callable[[AsyncClient], Awaitable[object]]
 
 
 async def create(client: AsyncClient) -> object:
-    """Create a list: the one call that must not be repeated blindly."""
+    """Create a list: the only call that is not idempotent."""
     return await client.customer_lists_create(ACCOUNT, name="Spring", records=[RECORD])
 
 
@@ -43,7 +43,7 @@ LIST_PATH = f"{LISTS_PATH}/{LIST_ID}"
 
 
 async def fails(operate: Operate, client: AsyncClient) -> CallError:
-    """Call, and return the error that is expected."""
+    """Call, and return the expected error."""
     with pytest.raises(CallError) as failed:
         await operate(client)
     return failed.value

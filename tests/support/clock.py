@@ -1,4 +1,4 @@
-"""Virtual time: minutes pass as fast as the tasks can run, in an order that never varies."""
+"""A fake clock: minutes pass as fast as the tasks can run, in a deterministic order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROUNDS = 8
 
 @define(order=True)
 class _Sleeper:
-    """One task that sleeps; ``turn`` is set when its time has come or it has to keep the clock."""
+    """One sleeping task; ``turn`` is set when its time has come or it has to drive the clock."""
 
     deadline: float
     number: int
@@ -27,14 +27,14 @@ class _Sleeper:
 
 
 class FakeClock(Clock):
-    """A clock whose time passes only while everybody sleeps.
+    """A clock whose time passes only while all tasks sleep.
 
-    One of the sleepers keeps the clock: it lets whoever can run go first, then moves the time to
-    the earliest deadline and wakes that sleeper; when its own time has come, it hands the clock
-    on. Hand :meth:`time` to ``Emulator(clock=...)`` and both live in the same time.
+    One of the sleepers drives the clock: it lets runnable tasks go first, then moves the time to
+    the earliest deadline and wakes that sleeper; at its own deadline it hands the clock to another
+    one. Pass :meth:`time` to ``Emulator(clock=...)`` to share the time.
 
     Attributes:
-        sleeps: The seconds of each sleep, in the order they began.
+        sleeps: The seconds of each sleep, in the order they started.
     """
 
     def __init__(self, *, start: float = 1_700_000_000.0, seed: int = 0) -> None:
@@ -42,7 +42,7 @@ class FakeClock(Clock):
 
         Args:
             start: Its first Unix time.
-            seed: Of the chance it deals out.
+            seed: The seed of its random numbers.
         """
         self.sleeps: list[float] = []
         self._start = start
@@ -54,28 +54,28 @@ class FakeClock(Clock):
         self._keeper: _Sleeper | None = None
 
     def monotonic(self) -> float:
-        """Return the virtual seconds."""
+        """Return the fake monotonic seconds."""
         return self._now
 
     def time(self) -> float:
-        """Return virtual Unix seconds."""
+        """Return the fake Unix time in seconds."""
         return self._start + self.elapsed
 
     def random(self) -> float:
-        """Return the next of a fixed row of numbers from 0 to 1."""
+        """Return the next number from 0 to 1 of a fixed sequence."""
         return self._random.random()
 
     @property
     def elapsed(self) -> float:
-        """The virtual seconds since the clock was made."""
+        """The fake seconds since the clock was created."""
         return self._now - self._origin
 
     def advance(self, seconds: float) -> None:
-        """Let time pass without anybody sleeping."""
+        """Advance the time without a sleep."""
         self._now += seconds
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for virtual seconds."""
+        """Sleep for fake seconds."""
         self.sleeps.append(seconds)
         me = _Sleeper(self._now + max(seconds, 0.0), next(self._numbers))
         heapq.heappush(self._sleepers, me)
@@ -96,7 +96,7 @@ class FakeClock(Clock):
         while rounds < _ROUNDS:
             await anyio.lowlevel.checkpoint()
             rounds += 1
-            if len(self.sleeps) != seen:  # somebody is busy still
+            if len(self.sleeps) != seen:  # a task still runs
                 seen, rounds = len(self.sleeps), 0
 
     def _move_on(self) -> None:

@@ -1,7 +1,7 @@
-"""A program that forks children which work on jobs and die where they are told to.
+"""A program that forks children which run jobs and are killed at a given event.
 
-It has no threads and has imported everything, so that a child costs a few milliseconds. It reads
-one order a line from standard input and answers each with one line; see `support.crashes`.
+It has no threads and has imported everything, so that a child takes a few milliseconds. It reads
+one order per line from standard input and answers each with one line; see `support.crashes`.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from pathlib import Path
 from typing import Any, cast
 
 from pinterest_audiences import Client, Clock, JobEvent
-from pinterest_audiences._wire import session
-from pinterest_audiences.jobs import keys
+from pinterest_audiences._http import session
+from pinterest_audiences._jobs import keys
 
 WARM = (
     "anyio._backends._asyncio",
     "httpcore",
-    "pinterest_audiences.jobs.run",
-    "pinterest_audiences.jobs.source",
+    "pinterest_audiences._jobs.runner",
+    "pinterest_audiences._jobs.keys",
 )
 RECORDS_OF_A_BATCH = 20
 STEPS_OF_SQLITE = 40  # between two looks of the progress handler
 
 
-class Hasty(Clock):
-    """Waits only so long that nothing spins."""
+class BriefSleepClock(Clock):
+    """A clock whose sleeps are so short that they only yield."""
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(min(seconds, 0.002))
 
 
 class Fate:
-    """Counts what happens, and sends a signal to the process when its hour has come."""
+    """Counts events, and sends a signal to the process at the given one."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         kill: dict[str, Any] = order.get("kill") or {}
@@ -53,7 +53,7 @@ class Fate:
 
     @property
     def token(self) -> str:
-        """What tells the server when to kill this process."""
+        """The token that makes the server kill this process at a request."""
         if not self.armed:
             return "idle"
         at = self.at if self.kind in {"asked", "answered"} else 0
@@ -69,7 +69,7 @@ class Fate:
         self.tick("event")
 
     def watch_sqlite(self) -> None:
-        """Tick before every statement, and now and then while one is carried out."""
+        """Count each statement, and its progress callbacks."""
         connect = sqlite3.connect
 
         def watched(*args: Any, **options: Any) -> sqlite3.Connection:
@@ -81,14 +81,14 @@ class Fate:
         vars(sqlite3)["connect"] = watched
 
     def watch_bodies(self) -> None:
-        """Tick before each piece of a request's body."""
-        following = session._Pieces.__anext__
+        """Count each piece of a request's body."""
+        following = session._ChunkedBody.__anext__
 
-        async def watched(pieces: session._Pieces) -> bytes:
+        async def watched(pieces: session._ChunkedBody) -> bytes:
             self.tick("piece")
             return await following(pieces)
 
-        setattr(session._Pieces, "__anext__", watched)  # noqa: B010 - in this child only
+        setattr(session._ChunkedBody, "__anext__", watched)  # noqa: B010 - in this child only
 
 
 def people(ranges: list[list[int]]) -> list[str]:
@@ -96,7 +96,7 @@ def people(ranges: list[list[int]]) -> list[str]:
 
 
 def work(order: dict[str, Any], answers: int) -> dict[str, Any]:
-    """Carry out an order's steps, one after the other; its fate is fulfilled in the last one."""
+    """Run an order's steps one after the other; the signal comes in the last one."""
     fate = Fate(order)
     fate.watch_sqlite()
     fate.watch_bodies()
@@ -104,7 +104,7 @@ def work(order: dict[str, Any], answers: int) -> dict[str, Any]:
     interrupted = 0
     for number, step in enumerate(steps, start=1):
         fate.armed = number == len(steps)
-        with Client(fate.token, base_url=order["base_url"], clock=Hasty()) as client:
+        with Client(fate.token, base_url=order["base_url"], clock=BriefSleepClock()) as client:
             if fate.armed:
                 os.write(answers, b"\n")  # the delay begins
             try:
@@ -119,7 +119,7 @@ def work(order: dict[str, Any], answers: int) -> dict[str, Any]:
 
 
 def take(step: list[Any], client: Client, order: dict[str, Any], fate: Fate) -> None:
-    """Carry out one step."""
+    """Run one step."""
     account, state = order["account"], order["state"]
     match step:
         case ["upload", ranges]:
@@ -143,14 +143,14 @@ def child(order: dict[str, Any], answers: int) -> None:
     vars(keys)["MAX_RECORDS"] = RECORDS_OF_A_BATCH
     try:
         answer: dict[str, Any] = work(order, answers)
-    except Exception as error:  # noqa: BLE001 - told to the test
+    except Exception as error:  # noqa: BLE001 - reported to the test
         answer = {"error": repr(error)}
     with os.fdopen(answers, "w") as pipe:
         json.dump(answer, pipe)
 
 
 def carry_out(order: dict[str, Any]) -> dict[str, Any]:
-    """Fork a child for an order, and wait for its end, whichever it is."""
+    """Fork a child for an order, and wait for its end."""
     reading, writing = os.pipe()
     begun = time.monotonic()
     pid = os.fork()
@@ -166,9 +166,9 @@ def carry_out(order: dict[str, Any]) -> dict[str, Any]:
         pipe.readline()
         if kill.get("kind") == "delay" and not select.select([pipe], [], [], kill["at"])[0]:
             os.kill(pid, signal.SIGKILL)
-        told = pipe.read()
+        text = pipe.read()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    answer: dict[str, Any] = json.loads(told) if told else {}
+    answer: dict[str, Any] = json.loads(text) if text else {}
     return {"exit": code, "seconds": time.monotonic() - begun, **answer}
 
 

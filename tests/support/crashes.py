@@ -1,4 +1,4 @@
-"""Jobs that are killed: the Pinterest that survives, and the children that do not."""
+"""Jobs that are killed: a server that survives, and the children that do not."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from typing import Any, Self, TypeAlias
 
 import anyio
 from attrs import asdict, frozen
+from support.programs import HANGS_AFTER_SECONDS
 
-from pinterest_audiences.emulator import Emulator, Request, Response
-from pinterest_audiences.emulator.server import serve
+from pinterest_audiences.emulator import Emulator, Request, Response, serve
 
 DRIVER = Path(__file__).with_name("crash_driver.py")
-PATIENCE = 30.0
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """Numbers of people, from one up to the other."""
@@ -34,7 +33,7 @@ Step: TypeAlias = tuple[str] | tuple[str, Ranges]
 
 
 def digests(people: Ranges) -> frozenset[str]:
-    """Return the records that these people are on a list."""
+    """Return the records of these people on a list."""
     return frozenset(
         sha256(f"person{n}@shop.de".encode()).hexdigest()
         for low, high in people
@@ -43,10 +42,10 @@ def digests(people: Ranges) -> frozenset[str]:
 
 
 class LethalEmulator(Emulator):
-    """Kills the client whose token says so, before or after it carries out a certain request.
+    """Kills the client whose token requests it, before or after a certain request.
 
     Attributes:
-        asked: How many requests came with each token.
+        asked: The number of requests per token.
     """
 
     def __init__(self) -> None:
@@ -54,34 +53,34 @@ class LethalEmulator(Emulator):
         self.asked: Counter[str] = Counter()
 
     def handle(self, request: Request) -> Response:
-        """Answer a request that the client may never hear the answer of."""
+        """Respond to a request, whose client may be killed before or after it."""
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        told = re.fullmatch(r"\d+\.(\d+)\.(\d+)\.(\w+)", token)
-        if told is None:
+        match = re.fullmatch(r"\d+\.(\d+)\.(\d+)\.(\w+)", token)
+        if match is None:
             return super().handle(request)
         self.asked[token] += 1
-        due = self.asked[token] == int(told[2])
-        if due and told[3] == "asked":
-            os.kill(int(told[1]), signal.SIGKILL)
+        due = self.asked[token] == int(match[2])
+        if due and match[3] == "asked":
+            os.kill(int(match[1]), signal.SIGKILL)
         answer = super().handle(request)
-        if due and told[3] == "answered":
-            os.kill(int(told[1]), signal.SIGKILL)
+        if due and match[3] == "answered":
+            os.kill(int(match[1]), signal.SIGKILL)
         return answer
 
     def lists(self, account: str) -> list[str]:
-        """Return the ids of an account's lists, with no help of the client."""
+        """Return the ids of an account's lists, without the client."""
         path = f"/v5/ad_accounts/{account}/customer_lists"
         request = Request(method="GET", path=path, headers={"Authorization": "Bearer test"})
         return [each["id"] for each in json.loads(super().handle(request).body)["items"]]
 
     def writes(self, account: str) -> int:
-        """Return how many changes an account's lists have seen."""
+        """Return the number of changes of an account's lists."""
         shown = (self.customer_list(each) for each in self.lists(account))
         return sum(int(str(each["num_batches"])) for each in shown)
 
 
 class Service:
-    """A Pinterest on the loopback interface, in a thread of the test; it outlives every child."""
+    """An emulator on the loopback interface, in a thread of the test; it survives every child."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -98,7 +97,7 @@ class Service:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(PATIENCE)
+        assert self._ready.wait(HANGS_AFTER_SECONDS)
         return self
 
     def __exit__(
@@ -108,17 +107,17 @@ class Service:
         traceback: TracebackType | None,
     ) -> None:
         anyio.from_thread.run_sync(self._stop.set, token=self._token)
-        self._thread.join(PATIENCE)
+        self._thread.join(HANGS_AFTER_SECONDS)
 
 
 @frozen
 class Kill:
-    """When a child gets a signal.
+    """When a child receives a signal.
 
     Attributes:
-        kind: Of what.
-        at: At which of them, counted from 1; or after how many seconds, where the kind is a delay.
-        signal: Which signal.
+        kind: The kind of event.
+        at: The number of the event, counted from 1; for the kind ``delay`` the seconds.
+        signal: The signal.
     """
 
     kind: str
@@ -128,14 +127,14 @@ class Kill:
 
 @frozen
 class Outcome:
-    """What became of a child.
+    """The outcome of a child.
 
     Attributes:
-        killed: Whether it was.
-        interrupted: How often Ctrl-C came out of a call.
-        error: What it raised, if anything.
-        lists: What it found in the state at its end.
-        counts: How much there was of everything that a child can be killed at.
+        killed: Whether it was killed.
+        interrupted: How often a call raised KeyboardInterrupt.
+        error: The exception it raised, if any.
+        lists: The lists in the state at its end.
+        counts: The number of events of each kind.
     """
 
     killed: bool
@@ -151,7 +150,7 @@ class Outcome:
 
 
 class Driver:
-    """The program that forks children; one order at a time."""
+    """The program that forks children; it runs one order at a time."""
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
@@ -163,7 +162,7 @@ class Driver:
         )
 
     def run(self, account: str, state: Path, *steps: Step, kill: Kill | None = None) -> Outcome:
-        """Let a child carry out steps; it is killed in the last of them."""
+        """Let a child run steps; it is killed in the last one."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         order = {
@@ -174,23 +173,27 @@ class Driver:
             "kill": None if kill is None else asdict(kill),
         }
         print(json.dumps(order), file=self._process.stdin, flush=True)
-        told: dict[str, Any] = json.loads(self._process.stdout.readline())
-        counts = {**told.get("counts", {}), "delay": told["seconds"]}
-        assert told["exit"] in {0, -signal.SIGKILL}, told
-        killed = told["exit"] == -signal.SIGKILL
+        result: dict[str, Any] = json.loads(self._process.stdout.readline())
+        counts = {**result.get("counts", {}), "delay": result["seconds"]}
+        assert result["exit"] in {0, -signal.SIGKILL}, result
+        killed = result["exit"] == -signal.SIGKILL
         return Outcome(
-            killed, told.get("interrupted", 0), told.get("error"), told.get("lists", []), counts
+            killed,
+            result.get("interrupted", 0),
+            result.get("error"),
+            result.get("lists", []),
+            counts,
         )
 
     def close(self) -> None:
         """End the program."""
-        self._process.communicate(timeout=PATIENCE)
+        self._process.communicate(timeout=HANGS_AFTER_SECONDS)
 
 
 def choose(
     chance: random.Random, counts: dict[str, float], kinds: Iterable[str], sent: str
 ) -> Kill:
-    """Choose where a child gets a signal, as much as there was in a life that was not cut short."""
+    """Choose an event for a signal, among those of an uninterrupted run."""
     kind = chance.choice(sorted(kinds))
     if kind == "delay":
         return Kill(kind, chance.uniform(0.0, counts[kind] * 0.8), sent)

@@ -1,7 +1,7 @@
-"""Pinterest's published API description, where it is at hand.
+"""Pinterest's published API description, if available.
 
-It is not part of this project. It is taken from the file that `PINTEREST_OPENAPI` names, or from a
-folder beside the repository; without either the tests that need it are skipped.
+It is not part of this project. It is read from the file that `PINTEREST_OPENAPI` names, or from a
+folder next to the repository; without either the tests that require it are skipped.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def as_json_schema(node: object) -> object:
 
 
 def at(node: object, *keys: str) -> Json:
-    """Walk down into a description."""
+    """Return the value at a path of a description."""
     for key in keys:
         assert isinstance(node, dict)
         node = node[key]
@@ -53,7 +53,7 @@ def at(node: object, *keys: str) -> Json:
 
 
 class Description:
-    """An OpenAPI description that answers are held against."""
+    """An OpenAPI description that responses are compared with."""
 
     def __init__(self, document: object) -> None:
         self._paths = at(document, "paths")
@@ -63,24 +63,24 @@ class Description:
         return at(self._paths, path, method.lower()).get("x-ratelimit-category")
 
     def security(self, method: str, path: str) -> dict[str, list[str]]:
-        """The scopes that an operation asks for, by the scheme of its token."""
+        """The scopes that an operation requires, by the scheme of its token."""
         declared = cast(
             "list[dict[str, list[str]]]", at(self._paths, path, method.lower())["security"]
         )
         return {scheme: scopes for each in declared for scheme, scopes in each.items()}
 
     def scopes(self) -> set[str]:
-        """Every scope there is."""
+        """All scopes."""
         schemes = at(self._components, "securitySchemes", "pinterest_oauth2", "flows")
         return set(at(schemes, "authorizationCode", "scopes"))
 
     def check_schema(self, name: str, value: object) -> None:
-        """Raise ValidationError unless a value is what a schema says."""
+        """Raise ValidationError unless a value matches a schema."""
         schema = {"$ref": f"#/components/schemas/{name}", "components": self._components}
         jsonschema.Draft4Validator(schema).validate(value)
 
     def check(self, method: str, path: str, answer: Response) -> None:
-        """Raise ValidationError unless an answer is one that the description declares."""
+        """Raise ValidationError unless the description declares a response."""
         declared = at(self._paths, path, method.lower(), "responses")
         # 5.28 lets create answer 201, with the body that 5.23 has for 200.
         status = "200" if answer.status == 201 else str(answer.status)

@@ -1,4 +1,4 @@
-"""Requests to a running server, without a client of ours."""
+"""Requests to a running server, without this package's client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TOKEN = {"Authorization": "Bearer pina_test"}
 
 
 def get(url: str) -> object:
-    """Get what is there, and return the decoded body."""
+    """Get a resource, and return the decoded body."""
     answer = httpx.get(url, headers=TOKEN, trust_env=False)
     answer.raise_for_status()
     decoded: object = answer.json()
@@ -16,7 +16,7 @@ def get(url: str) -> object:
 
 
 def post(url: str, body: object) -> object:
-    """Post a body as JSON, and return the decoded answer."""
+    """Post a body as JSON, and return the decoded response."""
     answer = httpx.post(url, json=body, headers=TOKEN, trust_env=False)
     answer.raise_for_status()
     decoded: object = answer.json()

@@ -1,4 +1,4 @@
-"""A token endpoint whose refresh tokens are valid once, in memory and on a loopback socket."""
+"""A token endpoint with single-use refresh tokens, in memory and on a loopback socket."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIRST = "pinr.SENTINELrefresh0"
 
 
 def kept(**more: object) -> TokenSet:
-    """Return tokens whose access token ended long ago and whose refresh token is the first one."""
+    """Return tokens with an expired access token and the first refresh token."""
     fields: dict[str, object] = {
         "access_token": "pina_SENTINELaccess0",
         "expires_at": 1000.0,
@@ -37,15 +37,15 @@ def kept(**more: object) -> TokenSet:
 
 @define
 class TokenWorld:
-    """What Pinterest knows of one login.
+    """A token server with the state of one login.
 
     Attributes:
-        rotates: Whether each refresh gives a new refresh token and ends the old one.
-        lifetime: How long access tokens live.
-        forms: The forms that came, in order.
-        instead: Answers to give before anything is looked at.
+        rotates: Whether each refresh returns a new refresh token and invalidates the old one.
+        lifetime: The lifetime of access tokens.
+        forms: The received forms, in order.
+        instead: Responses to return without any processing.
         before: Called at each request, before it has any effect.
-        after: Called when it has had its effect, before the answer leaves.
+        after: Called when it has had its effect, before the response.
     """
 
     rotates: bool = True
@@ -61,7 +61,7 @@ class TokenWorld:
     _lock: threading.Lock = field(factory=threading.Lock)
 
     def token(self, authorization: str, body: bytes) -> Reply:
-        """Answer ``POST /oauth/token``."""
+        """Respond to ``POST /oauth/token``."""
         form = dict(parse_qsl(body.decode(), strict_parsing=True))
         self.before()
         with self._lock:
@@ -98,18 +98,18 @@ class TokenWorld:
         return Reply(data=answer)
 
     def listing(self, authorization: str) -> Reply:
-        """Answer a listing of customer lists."""
+        """Respond to a listing of customer lists."""
         if authorization != f"Bearer {self.access_token}":
             return refusal(401, 2, "Authentication failed.")
         return Reply(data=PAGE)
 
     def transport(self) -> httpx.AsyncBaseTransport:
-        """Make a transport that leads here, for one refresh."""
+        """Create a transport to this server, for one refresh."""
         return _Transport(self)
 
     @contextmanager
     def served(self, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-        """Listen on a loopback socket; gives the base URL."""
+        """Listen on a loopback socket; yield the base URL."""
         with _Server(("127.0.0.1", 0), _handler(self)) as server:
             if tls is not None:
                 server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -125,7 +125,7 @@ class TokenWorld:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that break off: some are meant to."""
+        """Ignore clients that disconnect: some are meant to."""
 
 
 class _Transport(httpx.AsyncBaseTransport):

@@ -1,6 +1,6 @@
-"""Transcripts in the documentation: commands after a dollar, and what a terminal then shows.
+"""Transcripts in the documentation: commands after a dollar sign, and their terminal output.
 
-``…`` stands for anything on a line, and alone on a line for any lines. ``^C`` is Ctrl-C.
+``…`` matches any text within a line, and any lines if it is alone. ``^C`` is Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
-from support.terminal import rendered
-
-from pinterest_audiences.cli import main
+from support.programs import HANGS_AFTER_SECONDS
+from support.terminal import here_on_terminal, rendered
 
 COLUMNS = "100"
 PROGRAM = "pinterest-audiences"
@@ -32,9 +31,9 @@ class Step:
     """One command of a transcript.
 
     Attributes:
-        line: Where it is in its page.
-        command: What is typed.
-        shown: What the terminal shows then, line by line.
+        line: Its line in the page.
+        command: The command as typed.
+        shown: The expected output, line by line.
     """
 
     line: int
@@ -43,14 +42,14 @@ class Step:
 
     @property
     def words(self) -> list[str] | None:
-        """The words after the program's name; None where a shell is needed."""
+        """The arguments after the program's name; None if a shell is required."""
         if not self.command.startswith(f"{PROGRAM} ") or _SHELL & set(self.command):
             return None
         return shlex.split(self.command)[1:]
 
 
 def steps(text: str) -> Iterator[Step]:
-    """Read the transcripts of a page, in order."""
+    """Yield the commands of a page, in order."""
     for block in _BLOCK.finditer(text):
         first = text.count("\n", 0, block.start()) + 2
         lines = block[1].splitlines()
@@ -66,7 +65,7 @@ def steps(text: str) -> Iterator[Step]:
 
 
 def fits(expected: tuple[str, ...], shown: list[str]) -> bool:
-    """Tell whether what is shown is what was expected."""
+    """Return whether the output matches the expected one."""
     pattern = "".join(
         r"(?:[^\n]*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + r"\n"
         for line in expected
@@ -75,10 +74,10 @@ def fits(expected: tuple[str, ...], shown: list[str]) -> bool:
 
 
 class Session:
-    """A person at a terminal: one step after the other, each knowing how the last one ended.
+    """A terminal session: one step after the other, with the exit code of the last.
 
     Args:
-        folder: Where the program can be found by a shell.
+        folder: The folder of the program, for a shell.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -90,15 +89,16 @@ class Session:
         self._path = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"
 
     def run(self, step: Step) -> list[str]:
-        """Run a command, and return what the terminal shows."""
+        """Run a command, and return the terminal's output."""
         if step.command == "echo $?":
             return [str(self._code)]
         if step.shown[-1:] == (INTERRUPT,):
             return self._interrupted(step)
         words = step.words
         if words is not None:
-            self._code, lines = _here(words)
-            return lines
+            shown = here_on_terminal(*words, stdout=True)
+            self._code, lines = shown.code, rendered(shown.screen)
+            return lines[:-1] if lines[-1] == "" else lines
         done = subprocess.run(
             ["sh", "-c", step.command],
             env={**os.environ, "PATH": self._path},
@@ -112,7 +112,7 @@ class Session:
         return done.stdout.splitlines()
 
     def _interrupted(self, step: Step) -> list[str]:
-        """Run a command that does not end, until it has shown what it should."""
+        """Run a command that does not end, until it has printed the expected output."""
         with subprocess.Popen(
             [sys.executable, "-m", "pinterest_audiences", *(step.words or ())],
             stdout=subprocess.PIPE,
@@ -120,44 +120,11 @@ class Session:
             text=True,
         ) as process:
             assert process.stdout is not None
+            hangs = threading.Timer(HANGS_AFTER_SECONDS, process.kill)
+            hangs.start()
             lines = [process.stdout.readline().rstrip("\n") for _ in step.shown[:-1]]
             process.send_signal(signal.SIGINT)
             rest = process.stdout.read().splitlines()
+            hangs.cancel()
         self._code = process.returncode
         return [*lines, INTERRUPT, *rest]
-
-
-def _here(words: list[str]) -> tuple[int, list[str]]:
-    """Run a command in this process, with both its streams on one terminal."""
-    import pty  # there is none on Windows
-
-    master, slave = pty.openpty()
-    read: list[bytes] = []
-    reader = threading.Thread(target=_read, args=(master, read))
-    reader.start()
-    before = sys.stdout, sys.stderr
-    try:
-        with (
-            os.fdopen(os.dup(slave), "w", encoding="utf-8") as out,
-            os.fdopen(os.dup(slave), "w", encoding="utf-8") as err,
-        ):
-            sys.stdout, sys.stderr = out, err
-            code = main(words)
-    finally:
-        sys.stdout, sys.stderr = before
-        os.close(slave)
-        reader.join()
-        os.close(master)
-    lines = rendered(b"".join(read).decode())
-    return code, lines[:-1] if lines[-1] == "" else lines
-
-
-def _read(master: int, read: list[bytes]) -> None:
-    while True:
-        try:
-            some = os.read(master, 65_536)
-        except OSError:  # EIO: nobody writes to it any more
-            return
-        if not some:
-            return
-        read.append(some)

@@ -1,4 +1,4 @@
-"""Either client on a scripted transport, called alike."""
+"""Either client on a scripted transport, with one interface."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ TOKEN = "pina_SENTINELTOKEN"
 
 @frozen
 class Twin:
-    """One of the two clients, on virtual time.
+    """One of the two clients, on a fake clock.
 
     Attributes:
-        client: The client itself.
-        transport: Where its requests end.
-        clock: Its time.
+        client: The client.
+        transport: Its transport.
+        clock: Its clock.
     """
 
     client: AsyncClient | Client
@@ -37,7 +37,7 @@ class Twin:
         return self.transport.sent
 
     async def call(self, method: str, /, *args: Any, **arguments: Any) -> Any:
-        """Call a method by its name, and wait for what it returns where it has to be waited for."""
+        """Call a method by its name, and await its result if necessary."""
         result = getattr(self.client, method)(*args, **arguments)
         return await result if inspect.isawaitable(result) else result
 
@@ -51,7 +51,7 @@ Twins: TypeAlias = Callable[..., AbstractAsyncContextManager[Twin]]
 
 
 def twins(kind: Kind) -> Twins:
-    """Return what makes a client of one kind from the answers that it will get."""
+    """Return a function that creates a client of one kind from the responses that it will get."""
 
     @asynccontextmanager
     async def make(*script: Step, max_retries: int = 4) -> AsyncIterator[Twin]:

@@ -1,4 +1,4 @@
-"""What Pinterest answers to the upload calls, with addresses that must never be told."""
+"""Pinterest's responses to the upload calls, with addresses that no output may contain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from support.calls import ACCOUNT, LIST_ID
 from support.wire import Reply
 
 from pinterest_audiences import CreatedUpload
-from pinterest_audiences._wire import codec
+from pinterest_audiences._http import codec
 
 UPLOAD_ID = "1234567890"
 SECRET = "SENTINELSIGNATURE"
@@ -15,7 +15,7 @@ UPLOADS_URL = f"https://api.pinterest.com/v5/ad_accounts/{ACCOUNT}/customer_list
 
 
 def upload(state: str = "RUNNING", **more: object) -> dict[str, object]:
-    """Return an upload as Pinterest shows it."""
+    """Return an upload in Pinterest's format."""
     return {
         "id": UPLOAD_ID,
         "customer_list_id": LIST_ID,
@@ -31,17 +31,17 @@ def upload(state: str = "RUNNING", **more: object) -> dict[str, object]:
 
 
 def shown(state: str = "RUNNING", **more: object) -> Reply:
-    """Return the answer that shows an upload."""
+    """Return the response that contains an upload."""
     return Reply(data=upload(state, **more))
 
 
 def address(number: int, base: str = STORAGE) -> str:
-    """Return where a part goes."""
+    """Return the address of a part."""
     return f"{base}/key%2Fa/{number}?X-Amz-Credential=AK%2Fus&X-Amz-Signature={SECRET}+{number}%3D"
 
 
 def created(count: int = 1, base: str = STORAGE) -> dict[str, object]:
-    """Return the answer to the creation of an upload."""
+    """Return the response to the creation of an upload."""
     parts = [
         {"part_number": number, "presigned_url": address(number, base)}
         for number in range(count, 0, -1)  # in no order that one could rely on
@@ -53,5 +53,5 @@ def created(count: int = 1, base: str = STORAGE) -> dict[str, object]:
 
 
 def created_upload(count: int = 1, base: str = STORAGE) -> CreatedUpload:
-    """Return that answer as the client gives it."""
+    """Return that response as the client returns it."""
     return codec.decode(created(count, base), CreatedUpload)  # type: ignore[arg-type]  # it is JSON

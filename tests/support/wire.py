@@ -1,4 +1,4 @@
-"""The other end of the wire: scripted answers in memory, and a server that misbehaves."""
+"""Scripted responses in memory, and a server that misbehaves on purpose."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HEAD_END = b"\r\n\r\n"
 
 @frozen
 class Reply:
-    """An answer: JSON ``data``, or a ``body`` of any bytes. An empty header is not sent."""
+    """A response: JSON ``data``, or a ``body`` of any bytes. An empty header is not sent."""
 
     status: int = 200
     data: object = None
@@ -39,12 +39,12 @@ class Reply:
     def response(self) -> httpx.Response:
         content = json.dumps(self.data).encode() if self.body is None else self.body
         headers = {"content-type": "application/json", **self.headers}
-        told = {name: text for name, text in headers.items() if text}
-        return httpx.Response(self.status, headers=told, content=content)
+        headers = {name: text for name, text in headers.items() if text}
+        return httpx.Response(self.status, headers=headers, content=content)
 
 
 def refusal(status: int, code: int | None = None, message: str = "No.", **headers: str) -> Reply:
-    """Return Pinterest's error object; underscores in the names of headers become hyphens."""
+    """Return Pinterest's error object; underscores in header names become hyphens."""
     data = {"code": code, "message": message} if code is not None else {"message": message}
     return Reply(status, data, {name.replace("_", "-"): text for name, text in headers.items()})
 
@@ -55,7 +55,7 @@ Step: TypeAlias = Reply | Exception | Callable[[httpx.Request], Awaitable[Reply]
 
 @frozen
 class Sent:
-    """A request as the transport got it."""
+    """A request as the transport received it."""
 
     method: str
     url: str
@@ -64,10 +64,10 @@ class Sent:
 
 
 class ScriptedTransport(httpx.AsyncBaseTransport):
-    """Answers from a script, one step a request; a request beyond its end fails the test.
+    """Responds from a script, one step per request; a request beyond its end fails the test.
 
     Attributes:
-        sent: What came, in order.
+        sent: The requests in order.
     """
 
     def __init__(self, *script: Step) -> None:
@@ -75,12 +75,12 @@ class ScriptedTransport(httpx.AsyncBaseTransport):
         self.sent: list[Sent] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Play the next step."""
+        """Return the next response."""
         body = await request.aread()
         url = str(httpx.URL(request.url))  # a pre-signed one would not show itself
         self.sent.append(Sent(request.method, url, request.headers, body))
         await anyio.lowlevel.checkpoint()
-        assert self._script, f"nobody expected request {len(self.sent)}: {request.method}"
+        assert self._script, f"unexpected request {len(self.sent)}: {request.method}"
         step = self._script.pop(0)
         if isinstance(step, Exception):
             raise step
@@ -88,13 +88,13 @@ class ScriptedTransport(httpx.AsyncBaseTransport):
 
     @property
     def left(self) -> int:
-        """How many steps have not been played."""
+        """The number of remaining steps."""
         return len(self._script)
 
 
 @frozen
 class Rig:
-    """A client on a scripted transport and virtual time."""
+    """A client on a scripted transport and a fake clock."""
 
     client: AsyncClient
     transport: ScriptedTransport
@@ -113,8 +113,9 @@ def rig(
     timeout: float | None = 30.0,
     max_retries: int = 4,
     max_wait: float = 120.0,
+    total_timeout: float | None = None,
 ) -> Rig:
-    """Make a client that gets the scripted answers."""
+    """Create a client that gets the scripted responses."""
     transport, clock = ScriptedTransport(*script), FakeClock()
     client = AsyncClient(
         access_token,
@@ -122,6 +123,7 @@ def rig(
         timeout=timeout,
         max_retries=max_retries,
         max_wait=max_wait,
+        total_timeout=total_timeout,
         transport=transport,
         clock=clock,
     )
@@ -130,12 +132,12 @@ def rig(
 
 @frozen
 class Exchange:
-    """One turn of a connection of `RawServer`.
+    """One response of `RawServer`.
 
     Attributes:
-        pieces: What is written, each piece by itself.
-        ending: Whether the connection then goes on with the next turn (``keep``), is closed in
-            good order, is reset (RST), or stays open in silence (``hang``).
+        pieces: The pieces to write, each in a separate write.
+        ending: Whether the connection then continues with the next exchange (``keep``), is closed
+            in an orderly way, is reset (RST), or stays open in silence (``hang``).
         listen: Whether a request is read first.
     """
 
@@ -145,7 +147,7 @@ class Exchange:
 
 
 def answer(data: object, *, status: str = "200 OK", headers: str = "") -> bytes:
-    """Return a whole answer of JSON as bytes."""
+    """Return a complete JSON response as bytes."""
     body = json.dumps(data).encode()
     return (
         f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{headers}"
@@ -157,8 +159,8 @@ class RawServer:
     """A TCP server on the loopback interface that plays a script for each connection.
 
     Attributes:
-        requests: The bytes of each request that came, head and body.
-        connections: How many connections were accepted.
+        requests: The bytes of each request, head and body.
+        connections: The number of accepted connections.
     """
 
     def __init__(self, *connections: tuple[Exchange, ...]) -> None:
@@ -169,7 +171,7 @@ class RawServer:
 
     @property
     def connections(self) -> int:
-        """How many connections were accepted."""
+        """The number of accepted connections."""
         return len(self._streams)
 
     async def __aenter__(self) -> Self:
@@ -192,7 +194,7 @@ class RawServer:
         await self._listener.aclose()
 
     async def reset_last(self) -> None:
-        """Reset the last connection, whatever it is doing."""
+        """Reset the last connection, whatever its state."""
         await _reset(self._streams[-1])
 
     async def _serve(self, stream: SocketStream) -> None:
@@ -207,7 +209,7 @@ class RawServer:
 
     async def _play(self, stream: SocketStream, exchange: Exchange) -> None:
         if exchange.listen:
-            self.requests.append(await _read_request(stream))
+            self.requests.append(await read_request(stream))
         for piece in exchange.pieces:
             await stream.send(piece)
             await anyio.lowlevel.checkpoint()
@@ -219,7 +221,8 @@ class RawServer:
             await stream.aclose()
 
 
-async def _read_request(stream: SocketStream) -> bytes:
+async def read_request(stream: SocketStream) -> bytes:
+    """Read one request, head and body."""
     data = b""
     while _HEAD_END not in data:
         data += await stream.receive()

@@ -1,1 +1,1 @@
-"""The commands, each module loaded when one of its commands is run."""
+"""One module for each group of commands, imported when one of its commands is used."""

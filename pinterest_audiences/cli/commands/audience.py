@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pinterest_audiences.cli.exits import Exit
-from pinterest_audiences.cli.options import COMMON, Common, Flag, Given, ListId
-from pinterest_audiences.cli.refusals import CommandError, usage
-from pinterest_audiences.cli.rows import row_of
-from pinterest_audiences.models import Audience, AudienceType
+from pinterest_audiences._models import Audience, AudienceType
+from pinterest_audiences.cli.context import ContextArg
+from pinterest_audiences.cli.error_reports import require_confirmation
+from pinterest_audiences.cli.options import (
+    DEFAULT_OPTIONS,
+    CommonOptions,
+    Flag,
+    ListId,
+    OrderChoice,
+    order_value,
+    page_size,
+)
+from pinterest_audiences.cli.output import to_row
 
 if TYPE_CHECKING:
-    from pinterest_audiences.models import JSON
+    from pinterest_audiences._models import JSON
 
 __all__ = ["create", "get", "list_all", "remove"]
 
 _COLUMNS = ("id", "name", "audience_type", "status", "size", "created_timestamp")
-_PAGE = 250
 _AudienceId = Annotated[str, Parameter(name="AUDIENCE")]
 
 
@@ -31,85 +38,87 @@ def create(
     name: str,
     description: str | None = None,
     dry_run: Flag = False,
-    common: Common = COMMON,
-    context: Given,
+    common: CommonOptions = DEFAULT_OPTIONS,
+    context: ContextArg,
 ) -> None:
-    """Make the audience of a customer list.
+    """Create an audience from a customer list.
 
     Args:
-        list_id: The list's id, or a name of your own for it in the profile.
-        name: What the audience is called.
-        description: What it is described as.
-        dry_run: Look whether there is such a list, and make nothing.
-        common: Options of every command.
-        context: What the command works with.
+        list_id: Id or name of the list, or its alias in the profile.
+        name: Name of the audience.
+        description: Description of the audience.
+        dry_run: Check that the list exists without creating anything.
+        common: Common options.
+        context: Context of the command.
     """
-    number = context.list_id(list_id)
     with context.client() as client:
-        # Pinterest calls it a bad request when there is no such list.
-        client.customer_lists_get(context.ad_account, number)
+        # Pinterest answers a missing list with 400; this makes it a 404.
+        customer_list = client.find_customer_list(
+            context.ad_account, context.list_reference(list_id)
+        )
         if dry_run:
-            made = Audience(
+            audience = Audience(
                 id="",
                 ad_account_id=context.ad_account,
                 name=name,
                 description=description,
                 type="audience",
                 audience_type=AudienceType.CUSTOMER_LIST,
-                rule={"customer_list_id": number},
+                rule={"customer_list_id": customer_list.id},
             )
-            context.screen.note("dry run: nothing was made")
+            context.console.note("dry run: nothing was created")
         else:
-            made = client.create_customer_list_audience(
-                context.ad_account, number, name, description=description
+            audience = client.create_customer_list_audience(
+                context.ad_account, customer_list.id, name, description=description
             )
-    context.out.row(row_of(made))
+    context.out.row(to_row(audience))
 
 
 def list_all(
     *,
     limit: int | None = None,
-    order: Literal["ascending", "descending"] | None = None,
+    order: OrderChoice | None = None,
     received: Flag = False,
-    common: Common = COMMON,
-    context: Given,
+    common: CommonOptions = DEFAULT_OPTIONS,
+    context: ContextArg,
 ) -> None:
     """List the audiences of the ad account.
 
     Args:
-        limit: So many at most; all without it.
-        order: By id, which is by age.
-        received: Those that others share with the ad account, instead of its own.
-        common: Options of every command.
-        context: What the command works with.
+        limit: Maximum number of results. Default: all.
+        order: Order by id, which is the order of creation.
+        received: List audiences that others share with the ad account, instead of those it owns.
+        common: Common options.
+        context: Context of the command.
     """
-    if limit is not None and limit < 0:
-        raise usage("--limit: a number from 0 is needed")
+    size = page_size(limit)
 
     def rows() -> Iterator[dict[str, JSON]]:
         pager = client.audiences_list(
             context.ad_account,
-            page_size=_PAGE if limit is None else min(max(limit, 1), _PAGE),
-            order=None if order is None else order.upper(),
+            page_size=size,
+            order=order_value(order),
             ownership_type="RECEIVED" if received else None,
         )
-        return (row_of(each) for each in islice(pager, limit))
+        return (to_row(audience) for audience in islice(pager, limit))
 
     with context.client() as client:
         context.out.rows(rows(), _COLUMNS)
 
 
-def get(audience_id: _AudienceId, /, *, common: Common = COMMON, context: Given) -> None:
+def get(
+    audience_id: _AudienceId, /, *, common: CommonOptions = DEFAULT_OPTIONS, context: ContextArg
+) -> None:
     """Show one audience.
 
     Args:
-        audience_id: Its id.
-        common: Options of every command.
-        context: What the command works with.
+        audience_id: Id or name of the audience.
+        common: Common options.
+        context: Context of the command.
     """
     with context.client() as client:
-        found = client.audiences_get(context.ad_account, audience_id)
-    context.out.row(row_of(found))
+        audience = client.find_audience(context.ad_account, audience_id)
+    context.out.row(to_row(audience))
 
 
 def remove(
@@ -118,34 +127,33 @@ def remove(
     *,
     yes: Flag = False,
     dry_run: Flag = False,
-    common: Common = COMMON,
-    context: Given,
+    common: CommonOptions = DEFAULT_OPTIONS,
+    context: ContextArg,
 ) -> None:
     """Remove an audience; its customer list stays.
 
     Args:
-        audience_id: Its id.
-        yes: Yes, remove it; without it nothing is done.
-        dry_run: Show which one it is, and remove nothing.
-        common: Options of every command.
-        context: What the command works with.
+        audience_id: Id or name of the audience.
+        yes: Confirm the removal.
+        dry_run: Show the audience without removing it.
+        common: Common options.
+        context: Context of the command.
 
     Raises:
-        CommandError: Nobody said yes.
+        CommandError: Without --yes.
     """
-    if not yes and not dry_run:
-        raise CommandError(
-            "nothing was removed: an audience that is removed does not come back",
-            code="guard_remove",
-            exit=Exit.REFUSED,
-            hint="say --yes, or look with --dry-run first",
-        )
+    require_confirmation(
+        "nothing was removed: an audience cannot be restored",
+        yes=yes or dry_run,
+        code="guard_remove",
+        hint="confirm with --yes; --dry-run shows the audience",
+    )
     with context.client() as client:
+        audience = client.find_audience(context.ad_account, audience_id)
         if dry_run:
-            found = client.audiences_get(context.ad_account, audience_id)
-            context.screen.note("dry run: nothing was removed")
+            context.console.note("dry run: nothing was removed")
         else:
-            found = client.audiences_update(
-                context.ad_account, audience_id, operation_type="REMOVE"
+            audience = client.audiences_update(
+                context.ad_account, audience.id, operation_type="REMOVE"
             )
-    context.out.row(row_of(found))
+    context.out.row(to_row(audience))

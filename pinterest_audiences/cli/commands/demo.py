@@ -1,27 +1,74 @@
-"""``demo``: all of it, on the embedded emulator."""
+"""``demo``: the whole workflow with sample data, on the local emulator."""
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pinterest_audiences.cli.options import AS_USUAL, COMMON, Common, File, Given
-from pinterest_audiences.cli.people import made_up_customers
-from pinterest_audiences.cli.progress import following
-from pinterest_audiences.cli.refusals import usage
-from pinterest_audiences.cli.sources import preparation
-from pinterest_audiences.errors import SourceError
-from pinterest_audiences.records.prepare import prepare
+from pinterest_audiences._errors import SourceError
+from pinterest_audiences._records.prepare import prepare
+from pinterest_audiences.cli.context import ContextArg
+from pinterest_audiences.cli.error_reports import usage_error
+from pinterest_audiences.cli.options import (
+    DEFAULT_OPTIONS,
+    DEFAULT_SOURCE,
+    CommonOptions,
+    File,
+    preparation,
+)
+from pinterest_audiences.cli.progress import progress_display
 
 if TYPE_CHECKING:
-    from pinterest_audiences.blocking import Client
-    from pinterest_audiences.models import Audience
+    from pinterest_audiences._models import Audience
+    from pinterest_audiences._sync_client import Client
 
-__all__ = ["demo"]
+__all__ = ["demo", "sample_customers"]
+
+_FIRST = (
+    "Ada",
+    "Ben",
+    "Cleo",
+    "Dan",
+    "Eva",
+    "Finn",
+    "Gia",
+    "Hal",
+    "Ida",
+    "Jon",
+    "Kim",
+    "Lea",
+    "Max",
+)
+_LAST = ("Abel", "Berg", "Cruz", "Diaz", "Endo", "Frost", "Gray", "Holm", "Ito", "Jung", "Kroll")
+# Reserved by RFC 2606: these domains have no mailboxes.
+_DOMAINS = ("example.com", "example.org", "shop.example.net")
+
+
+def sample_customers(count: int) -> Iterator[dict[str, str]]:
+    """Return sample customers as in a real export: untidy, some without a usable address.
+
+    Args:
+        count: Number of customers; the same count gives the same customers.
+    """
+    rng = random.Random(count)  # noqa: S311 - must be reproducible, not secret
+    for number in range(count):
+        first, last = rng.choice(_FIRST), rng.choice(_LAST)
+        email = f"{first}.{last}{number}@{rng.choice(_DOMAINS)}".lower()
+        defect = rng.random()
+        if defect < 0.02:  # noqa: PLR2004 - as in real exports
+            email = ""
+        elif defect < 0.04:  # noqa: PLR2004
+            email = email.replace("@", " at ")
+        elif defect < 0.2:  # noqa: PLR2004
+            email = f" {email.title()}"
+        yield {"name": f"{first} {last}", "email": email}
+
 
 _NAME = "Demo customers"
-_MOST, _USUAL, _FEWEST = 1_000_000, 25_000, 1
-_LOOK_AGAIN = 0.25  # seconds; the emulator is quicker than Pinterest's 48 hours
+_MAX_CUSTOMERS, _DEFAULT_CUSTOMERS, _MIN_CUSTOMERS = 1_000_000, 25_000, 1
+_POLL_SECONDS = 0.25  # the emulator takes seconds, Pinterest up to 48 hours
 
 
 def demo(
@@ -29,56 +76,59 @@ def demo(
     /,
     *,
     customers: int | None = None,
-    common: Common = COMMON,
-    context: Given,
+    common: CommonOptions = DEFAULT_OPTIONS,
+    context: ContextArg,
 ) -> None:
-    """Make a list of customers, wait until it is READY, and make its audience.
+    """Upload customers, wait until the list is READY and create its audience, offline.
 
     Args:
-        file: Customers of your own; they do not leave this machine. Without it some are made up.
-        customers: How many are made up; 25,000 without it.
-        common: Options of every command.
-        context: What the command works with.
+        file: Your own customers, which stay on this machine. Default: sample customers.
+        customers: Number of sample customers. Default: 25,000.
+        common: Common options.
+        context: Context of the command.
 
     Raises:
-        CommandError: The words cannot work.
-        SourceError: There is no customer that can be sent.
+        CommandError: The options cannot be used together.
+        SourceError: No customer can be sent.
     """
     if file is not None and customers is not None:
-        raise usage("--customers is of those that are made up; with FILE there are none")
-    customers = _USUAL if customers is None else customers
-    if not _FEWEST <= customers <= _MOST:
-        raise usage(f"--customers: a number from {_FEWEST} to {_MOST:,} is needed")
+        raise usage_error(
+            "--customers cannot be used with FILE: it is the number of sample customers"
+        )
+    customers = _DEFAULT_CUSTOMERS if customers is None else customers
+    if not _MIN_CUSTOMERS <= customers <= _MAX_CUSTOMERS:
+        raise usage_error(f"--customers must be from {_MIN_CUSTOMERS} to {_MAX_CUSTOMERS:,}")
     context.use_emulator()
     source = (
-        prepare(made_up_customers(customers), column="email")
+        prepare(sample_customers(customers), column="email")
         if file is None
-        else preparation(file, AS_USUAL, share=None)
+        else preparation((file,), DEFAULT_SOURCE, database=None, share=None)
     )
     account = context.ad_account
-    with context.client() as client, following(context.screen) as teller:
-        told = file or f"{customers:,} made-up customers"
-        context.screen.note(f"1. {told}: cleaned, hashed and uploaded")
+    with context.client() as client, progress_display(context.console) as progress:
+        source_name = file or f"{customers:,} sample customers"
+        context.console.note(f"1. Clean, hash and upload {source_name}")
         report = client.upload(
             account,
             source,
             name=_NAME,
             state=context.state,
-            on_event=context.watching(teller),
+            on_event=context.with_resume_hint(progress),
         )
         if not report.planned:
-            raise SourceError("has no customer that can be sent", source=told)
-        teller.wait("2. waiting until the list is ready; at Pinterest that takes a day or two")
+            raise SourceError("has no customer that can be sent", source=source_name)
+        progress.wait("2. Wait until the list is ready; at Pinterest this takes a day or two")
         ready = client.wait_until_ready(
-            account, report.customer_list_id or "", timeout=600, first_gap=_LOOK_AGAIN
+            account, report.customer_list_id or "", timeout=600, poll_interval=_POLL_SECONDS
         )
-        context.screen.note("3. the audience that ads are shown to")
-        audience = _settled(client, account, _audience(client, account, ready.id))
-    counted = report.source if isinstance(report.source, dict) else {}
+        context.console.note("3. Create the audience")
+        audience = client.create_customer_list_audience(account, ready.id, _NAME)
+        audience = _wait_for_audience(client, account, audience)
+    source_report = report.source if isinstance(report.source, dict) else {}
     context.out.row(
         {
-            "customers": counted.get("rows"),
-            "rejected": counted.get("rejected"),
+            "customers": source_report.get("rows"),
+            "rejected": source_report.get("rejected"),
             "added": report.added,
             "customer_list_id": ready.id,
             "customer_list_name": ready.name,
@@ -89,21 +139,13 @@ def demo(
             "audience_size": audience.size,
         }
     )
-    context.screen.note(
-        "Nothing has left this machine. Look around: pinterest-audiences lists list --emulator"
+    context.console.note(
+        "Nothing left this machine. Next: pinterest-audiences lists list --emulator"
     )
 
 
-def _audience(client: Client, account: str, customer_list_id: str) -> Audience:
-    """Return the audience of the list, made if an earlier demonstration has not."""
-    for each in client.audiences_list(account, page_size=250):
-        if each.rule is not None and each.rule.get("customer_list_id") == customer_list_id:
-            return each
-    return client.create_customer_list_audience(account, customer_list_id, _NAME)
-
-
-def _settled(client: Client, account: str, audience: Audience) -> Audience:
+def _wait_for_audience(client: Client, account: str, audience: Audience) -> Audience:
     while audience.status == "INITIALIZING":
-        time.sleep(_LOOK_AGAIN)  # nothing else is to be done meanwhile
+        time.sleep(_POLL_SECONDS)  # the command is synchronous
         audience = client.audiences_get(account, audience.id)
     return audience

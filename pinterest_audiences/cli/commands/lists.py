@@ -1,21 +1,31 @@
-"""``lists list`` and ``lists get``."""
+"""``lists list|get|forget``; ``lists create`` is in `upload`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pinterest_audiences.cli.context import Context
-from pinterest_audiences.cli.options import COMMON, Common, Given, ListId
-from pinterest_audiences.cli.refusals import usage
-from pinterest_audiences.cli.rows import row_of
+from pinterest_audiences.cli.context import ContextArg
+from pinterest_audiences.cli.error_reports import require_confirmation
+from pinterest_audiences.cli.job_output import to_json
+from pinterest_audiences.cli.options import (
+    DEFAULT_OPTIONS,
+    NO_LIST,
+    CommonOptions,
+    Flag,
+    ListId,
+    ListSelector,
+    OrderChoice,
+    order_value,
+    page_size,
+)
+from pinterest_audiences.cli.output import to_row
 
 if TYPE_CHECKING:
-    from pinterest_audiences.blocking import Client
-    from pinterest_audiences.models import JSON
+    pass
 
-__all__ = ["get", "list_all"]
+__all__ = ["forget", "get", "list_all"]
 
 _COLUMNS = (
     "id",
@@ -25,54 +35,85 @@ _COLUMNS = (
     "num_removed_user_records",
     "updated_time",
 )
-_PAGE = 250
+_FORGOTTEN_COLUMNS = ("customer_list_id", "name", "origin", "records", "in_doubt", "settled")
 
 
 def list_all(
     *,
     limit: int | None = None,
-    order: Literal["ascending", "descending"] | None = None,
-    common: Common = COMMON,
-    context: Given,
+    order: OrderChoice | None = None,
+    common: CommonOptions = DEFAULT_OPTIONS,
+    context: ContextArg,
 ) -> None:
     """List the customer lists of the ad account.
 
     Args:
-        limit: So many at most; all without it.
-        order: By id, which is by age.
-        common: Options of every command.
-        context: What the command works with.
+        limit: Maximum number of results. Default: all.
+        order: Order by id, which is the order of creation.
+        common: Common options.
+        context: Context of the command.
     """
-    if limit is not None and limit < 0:
-        raise usage("--limit: a number from 0 is needed")
+    size = page_size(limit)
     with context.client() as client:
-        context.out.rows(_rows(context, client, limit, order), _COLUMNS)
+        pager = client.customer_lists_list(
+            context.ad_account, page_size=size, order=order_value(order)
+        )
+        context.out.rows((to_row(item) for item in islice(pager, limit)), _COLUMNS)
 
 
 def get(
     list_id: ListId,
     /,
     *,
-    common: Common = COMMON,
-    context: Given,
+    common: CommonOptions = DEFAULT_OPTIONS,
+    context: ContextArg,
 ) -> None:
     """Show one customer list.
 
     Args:
-        list_id: Its id, or a name of your own for it in the profile.
-        common: Options of every command.
-        context: What the command works with.
+        list_id: Id or name of the list, or its alias in the profile.
+        common: Common options.
+        context: Context of the command.
     """
-    number = context.list_id(list_id)
     with context.client() as client:
-        found = client.customer_lists_get(context.ad_account, number)
-    context.out.row(row_of(found))
+        customer_list = client.find_customer_list(
+            context.ad_account, context.list_reference(list_id)
+        )
+    context.out.row(to_row(customer_list))
 
 
-def _rows(
-    context: Context, client: Client, limit: int | None, order: str | None
-) -> Iterator[dict[str, JSON]]:
-    size = _PAGE if limit is None else min(max(limit, 1), _PAGE)
-    wanted = None if order is None else order.upper()
-    pager = client.customer_lists_list(context.ad_account, page_size=size, order=wanted)
-    return (row_of(each) for each in islice(pager, limit))
+def forget(
+    *,
+    which: ListSelector = NO_LIST,
+    yes: Flag = False,
+    common: CommonOptions = DEFAULT_OPTIONS,
+    context: ContextArg,
+) -> None:
+    """Erase the state of a list that no longer exists at Pinterest.
+
+    Args:
+        which: Which list.
+        yes: Confirm the erasure.
+        common: Common options.
+        context: Context of the command.
+
+    Raises:
+        CommandError: Without --yes.
+    """
+    which.check()
+    list_id = None if which.list_id is None else context.list_reference(which.list_id)
+    require_confirmation(
+        "nothing was erased: without its state a mirror does not know the members of the list",
+        yes=yes,
+        code="guard_forget_list",
+        hint="confirm with --yes if Pinterest has deleted the list; `status` shows its state",
+    )
+    with context.offline_client() as client:
+        forget_list = partial(client.forget_list, context.ad_account, state=context.state)
+        erased = (
+            forget_list(name=which.name or "")
+            if list_id is None
+            else forget_list(customer_list_id=list_id)
+        )
+    context.console.note("erased from the state file; nothing was sent")
+    context.out.rows([to_json(erased.to_dict())], _FORGOTTEN_COLUMNS)

@@ -1,258 +1,324 @@
-"""``plan`` and ``mirror``: a list kept equal to a source."""
+"""``plan`` and ``mirror``: make a list hold exactly the customers in a source."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from attrs import fields
 from cyclopts import Parameter
 
-from pinterest_audiences.cli.context import Context
+from pinterest_audiences._jobs.job_errors import PlanError
+from pinterest_audiences._jobs.plan import MAX_REMOVAL_SHARE, Plan
+from pinterest_audiences.cli.context import Context, ContextArg
+from pinterest_audiences.cli.error_reports import usage_error
+from pinterest_audiences.cli.job_output import (
+    report_without_audience,
+    show_dry_plan,
+    show_plan,
+    show_report,
+)
 from pinterest_audiences.cli.options import (
-    ANY_LIST,
-    AS_USUAL,
-    COMMON,
-    MOST_REMOVED,
-    Common,
+    DEFAULT_OPTIONS,
+    DEFAULT_SOURCE,
+    NO_AUDIENCE,
+    NO_LIST,
+    AudienceOptions,
+    CommonOptions,
     File,
     Flag,
-    Given,
-    ListChoice,
+    ListSelector,
+    PathText,
     SourceOptions,
+    preparation,
 )
-from pinterest_audiences.cli.problems import in_words_of_the_command_line
-from pinterest_audiences.cli.progress import following
-from pinterest_audiences.cli.refusals import usage
-from pinterest_audiences.cli.reports import (
-    in_our_words,
-    joined,
-    show_dry_plan,
-    show_report,
-    warn_of,
-)
-from pinterest_audiences.cli.sources import allowed_rejects, preparation
-from pinterest_audiences.jobs.errors import PlanError
-from pinterest_audiences.jobs.plan import Plan
+from pinterest_audiences.cli.progress import ProgressReporter, progress_display
 
 if TYPE_CHECKING:
-    from pinterest_audiences.blocking import Client
-    from pinterest_audiences.models import JSON
+    from pinterest_audiences._sync_client import Client
 
 __all__ = ["mirror", "plan"]
 
 
 def plan(
-    file: File,
-    /,
-    *,
-    which: ListChoice = ANY_LIST,
-    source: SourceOptions = AS_USUAL,
+    *files: File,
+    which: ListSelector = NO_LIST,
+    source: SourceOptions = DEFAULT_SOURCE,
     adopt: Flag = False,
-    max_removal_share: float = MOST_REMOVED,
+    max_removal_share: float = MAX_REMOVAL_SHARE,
     match_rate: float | None = None,
     keep_unhashed: Flag = False,
-    common: Common = COMMON,
-    context: Given,
+    allow_other_type: Flag = False,
+    batch_size: int | None = None,
+    expect_rows: str | None = None,
+    common: CommonOptions = DEFAULT_OPTIONS,
+    context: ContextArg,
 ) -> None:
-    """Say what a mirror would add, remove and keep.
+    """Show what a mirror would add, remove and keep.
 
     Args:
-        file: As for upload; - for standard input.
-        which: Which list.
+        files: Files, folders, patterns or URLs of CSV, TSV, NDJSON, Parquet or plain lists, read as
+            one source; - for standard input.
+        which: The list.
         source: How the source is read.
-        adopt: Take a list that no job created for empty.
-        max_removal_share: A plan that removes more than this share of the list needs --yes.
-        match_rate: The share of records you expect to match, for the forecast.
-        keep_unhashed: Keep columns of rows that go unhashed in the state file.
-        common: Options of every command.
-        context: What the command works with.
+        adopt: Treat a list that was not created by this tool as empty.
+        max_removal_share: Share of the list above which a removal needs --yes.
+        match_rate: Expected share of records that match an account; warns if the list stays too
+            small to become READY.
+        keep_unhashed: Allow columns that Pinterest takes unhashed; the state file stores them.
+        allow_other_type: Allow records of another type than the list was created with.
+        batch_size: Maximum records per request. Default: the profile's, then 1,900.
+        expect_rows: Minimum rows of the source: a count, or a share of the last run's rows such as
+            90%. Detects a truncated export, also through a pipe.
+        common: Common options.
+        context: Context of the command.
     """
     which.check()
-    with context.client() as client:
-        made = _planned(
+    _refuse_limit(source)
+    with progress_display(context.console, plans=True) as progress, context.client() as client:
+        result = _make_plan(
             context,
             client,
-            file,
+            files,
             which,
             source,
+            progress=progress,
             adopt=adopt,
             max_removal_share=max_removal_share,
             match_rate=match_rate,
             keep_unhashed=keep_unhashed,
+            allow_other_type=allow_other_type,
+            batch_size=batch_size,
+            expect_rows=expect_rows,
         )
-    warn_of(context, made.findings)
-    if made.blocked:
-        context.screen.warn(in_words_of_the_command_line(made.blocked))
-    context.out.row(_row(context, made))
+    show_plan(context, result)
 
 
 def mirror(
-    file: File | None = None,
-    /,
-    *,
-    which: ListChoice = ANY_LIST,
-    source: SourceOptions = AS_USUAL,
-    plan_file: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    *files: File,
+    which: ListSelector = NO_LIST,
+    source: SourceOptions = DEFAULT_SOURCE,
+    after: AudienceOptions = NO_AUDIENCE,
+    plan_file: Annotated[PathText | None, Parameter(allow_leading_hyphen=True)] = None,
     adopt: Flag = False,
     max_removal_share: float | None = None,
     match_rate: float | None = None,
     yes: Flag = False,
+    allow_unreadable: Flag = False,
     dry_run: Flag = False,
     keep_unhashed: Flag = False,
-    patience: float = 7200.0,
-    common: Common = COMMON,
-    context: Given,
+    allow_other_type: Flag = False,
+    retry_timeout: float = 7200.0,
+    batch_size: int | None = None,
+    expect_rows: str | None = None,
+    common: CommonOptions = DEFAULT_OPTIONS,
+    context: ContextArg,
 ) -> None:
-    """Make a list hold exactly what a source holds; or apply a plan that was approved.
+    """Make a list hold exactly the customers in a source, or apply an approved plan.
 
     Args:
-        file: As for upload; - for standard input.
-        which: Which list.
+        files: Files, folders, patterns or URLs of CSV, TSV, NDJSON, Parquet or plain lists, read as
+            one source; - for standard input.
+        which: The list.
         source: How the source is read.
-        plan_file: Apply this plan, the JSON of `plan`, instead of a source; - for standard input.
-        adopt: Take a list that no job created for empty.
-        max_removal_share: Removing more than this share of the list, else 0.2, needs --yes.
-        match_rate: The share of records you expect to match, for the forecast.
-        yes: Yes to removing more than that share.
-        dry_run: Plan, and apply nothing.
-        keep_unhashed: Keep columns of rows that go unhashed in the state file.
-        patience: Seconds for which a batch is tried while Pinterest fails.
-        common: Options of every command.
-        context: What the command works with.
+        after: The audience of the list.
+        plan_file: Apply this plan, the JSON output of `plan`, instead of reading a source; - for
+            standard input.
+        adopt: Treat a list that was not created by this tool as empty.
+        max_removal_share: Share of the list above which a removal needs --yes. Default: 0.2.
+        match_rate: Expected share of records that match an account; warns if the list stays too
+            small to become READY.
+        yes: Confirm removing more than --max-removal-share.
+        allow_unreadable: Confirm removals although more rows are unreadable than in the last run.
+        dry_run: Plan without applying the plan.
+        keep_unhashed: Allow columns that Pinterest takes unhashed; the state file stores them.
+        allow_other_type: Allow records of another type than the list was created with.
+        retry_timeout: Seconds for which a batch is retried while Pinterest or the network fails.
+        batch_size: Maximum records per request. Default: the profile's, then 1,900.
+        expect_rows: Minimum rows of the source: a count, or a share of the last run's rows such as
+            90%. Detects a truncated export, also through a pipe.
+        common: Common options.
+        context: Context of the command.
     """
-    if (file is None) == (plan_file is None):
-        raise usage("exactly one of FILE and --plan-file is needed")
+    has_source = bool(files) or source.query is not None or source.database is not None
+    if has_source == (plan_file is not None):
+        raise usage_error("use exactly one of FILE, --query and --plan-file")
+    after.check()
+    _refuse_limit(source)
     approved = None
     if plan_file is None:
         which.check()
     else:
-        said = {
+        set_options = {
             "--adopt": adopt,
             "--max-removal-share": max_removal_share is not None,
             "--match-rate": match_rate is not None,
             "--keep-unhashed": keep_unhashed,
+            "--allow-other-type": allow_other_type,
+            "--expect-rows": expect_rows is not None,
         }
-        _refuse_beside_a_plan(which, source, [name for name, given in said.items() if given])
-        approved = _approved(context, plan_file)
-    with context.client() as client, following(context.screen) as teller:
-        made = approved or _planned(
+        _refuse_planning_options(
+            which, source, [name for name, is_set in set_options.items() if is_set]
+        )
+        approved = _read_plan(context, plan_file)
+    with (
+        context.client() as client,
+        progress_display(context.console, plans=True) as progress,
+        report_without_audience(context),
+    ):
+        result = approved or _make_plan(
             context,
             client,
-            file or "",
+            files,
             which,
             source,
+            progress=progress,
             adopt=adopt,
-            max_removal_share=MOST_REMOVED if max_removal_share is None else max_removal_share,
+            max_removal_share=MAX_REMOVAL_SHARE if max_removal_share is None else max_removal_share,
             match_rate=match_rate,
             keep_unhashed=keep_unhashed,
+            allow_other_type=allow_other_type,
+            retry_timeout=retry_timeout,
+            batch_size=batch_size,
+            expect_rows=expect_rows,
         )
         if dry_run:
-            show_dry_plan(context, made)
+            show_dry_plan(context, result, audience=after.audience)
             return
         report = client.apply(
-            made,
+            result,
             allow_removals=yes,
+            allow_unreadable=allow_unreadable,
+            audience=after.audience,
+            wait=after.wait,
             state=context.state,
-            on_event=context.watching(teller),
-            patience=patience,
+            on_event=context.with_resume_hint(progress),
+            retry_timeout=retry_timeout,
+            batch_size=context.batch_size(batch_size),
         )
-    show_report(context, report, made)
+    show_report(context, report, result)
 
 
-def _planned(
+def _make_plan(
     context: Context,
     client: Client,
-    file: str,
-    which: ListChoice,
+    files: Sequence[str],
+    which: ListSelector,
     source: SourceOptions,
     *,
+    progress: ProgressReporter,
     adopt: bool,
     max_removal_share: float,
     match_rate: float | None,
     keep_unhashed: bool,
+    allow_other_type: bool,
+    retry_timeout: float = 60.0,
+    batch_size: int | None,
+    expect_rows: str | None,
 ) -> Plan:
-    return client.plan_mirror(
+    plan = partial(
+        client.plan_mirror,
         context.ad_account,
-        preparation(file, source, share=allowed_rejects(context, source)),
-        customer_list_id=None if which.list_id is None else context.list_id(which.list_id),
-        name=which.name,
+        preparation(
+            files,
+            source,
+            database=context.database_url(source),
+            share=context.max_reject_share(source.max_reject_share),
+            on_progress=progress.read,
+        ),
         keep_unhashed=keep_unhashed,
+        allow_other_type=allow_other_type,
         adopt=adopt,
         max_removal_share=max_removal_share,
         match_rate=match_rate,
         state=context.state,
+        retry_timeout=retry_timeout,
+        batch_size=context.batch_size(batch_size),
+        expect_rows=expect_rows,
     )
+    if which.list_id is None:
+        return plan(name=which.name or "")
+    return plan(customer_list_id=context.list_reference(which.list_id))
 
 
-def _refuse_beside_a_plan(which: ListChoice, source: SourceOptions, said: list[str]) -> None:
-    """Refuse options that a plan has decided already; they would change nothing."""
-    chosen = {"--name": which.name, "--list": which.list_id}
-    said = [
-        *(name for name, value in chosen.items() if value is not None),
-        *(
-            f"--{field.name.replace('_', '-')}"
-            for field in fields(SourceOptions)
-            if getattr(source, field.name) != getattr(AS_USUAL, field.name)
-        ),
-        *said,
-    ]
-    if said:
-        raise usage(
-            f"--plan-file cannot be used with {', '.join(said)}: the plan has decided it",
-            "plan again with these, or leave them out",
+def _refuse_limit(source: SourceOptions) -> None:
+    """Refuse a source of the first rows only, before credentials are looked up.
+
+    Raises:
+        CommandError: --limit is set.
+    """
+    if source.limit is not None:
+        raise usage_error(
+            f"--limit: a mirror of the first {source.limit:,} rows would remove all other "
+            "customers from the list",
+            "try the rows with `check --limit`, or send them to a separate list with "
+            "`upload --limit`",
         )
 
 
-def _approved(context: Context, file: str) -> Plan:
-    """Read a plan.
+def _refuse_planning_options(which: ListSelector, source: SourceOptions, others: list[str]) -> None:
+    """Refuse options of planning next to an approved plan, on which they have no effect."""
+    selected = {"--name": which.name, "--list": which.list_id}
+    names = [
+        *(name for name, value in selected.items() if value is not None),
+        *(
+            f"--{field.name.replace('_', '-')}"
+            for field in fields(SourceOptions)
+            if getattr(source, field.name) != getattr(DEFAULT_SOURCE, field.name)
+        ),
+        *others,
+    ]
+    if names:
+        raise usage_error(
+            f"--plan-file cannot be used with {', '.join(names)}: the plan already contains them",
+            "make a new plan with these options, or leave them out",
+        )
+
+
+def _read_plan(context: Context, file: str) -> Plan:
+    """Read an approved plan.
 
     Raises:
-        CommandError: It is none, or one for another ad account than the flag says.
+        CommandError: It is not a plan, or is for another ad account than --ad-account.
     """
     try:
-        approved = Plan.from_json(_bytes(file).decode("utf-8-sig"))
+        approved = Plan.from_json(_read_bytes(file).decode("utf-8-sig"))
         _check_types(approved)
     except (PlanError, UnicodeDecodeError):
-        told = "standard input" if file == "-" else file
-        raise usage(f"{told}: is no plan: JSON as `plan -o json` writes it is needed") from None
+        source = "standard input" if file == "-" else file
+        raise usage_error(
+            f"{source}: not a plan; it must be the JSON output of `plan -o json`"
+        ) from None
     account = context.options.ad_account
     if account is not None and account != approved.ad_account_id:
-        raise usage(
-            f"--ad-account {account} is not the plan's, which is {approved.ad_account_id}",
-            "leave it out: the plan says whose list it is for",
+        raise usage_error(
+            f"--ad-account {account} differs from the plan's, {approved.ad_account_id}",
+            "leave --ad-account out",
         )
     return approved
 
 
 def _check_types(approved: Plan) -> None:
-    """Refuse JSON that has a plan's names and other values; it is shown before it is looked up.
+    """Check the types of values that are shown before the plan is looked up.
 
     Raises:
-        PlanError: It is such.
+        PlanError: A value has another type than in a plan.
     """
     numbers: list[object] = [approved.job_id, approved.add, approved.remove, approved.calls]
     texts: list[object] = [approved.ad_account_id, approved.blocked, *approved.findings]
-    if not all(type(each) is int for each in numbers) or not all(
-        isinstance(each, str) for each in texts
+    if not all(type(item) is int for item in numbers) or not all(
+        isinstance(item, str) for item in texts
     ):
-        raise PlanError("a value is of another type than a plan's")
+        raise PlanError("a value has another type than in a plan")
 
 
-def _bytes(file: str) -> bytes:
+def _read_bytes(file: str) -> bytes:
     if file == "-":
         return sys.stdin.buffer.read() if sys.stdin else b""
     try:
         return Path(file).read_bytes()
     except OSError as error:
-        raise usage(f"{file}: cannot be read: {error.strerror}") from None
-
-
-def _row(context: Context, made: Plan) -> dict[str, JSON]:
-    told = in_our_words(made.to_dict())
-    if context.out.form in ("json", "ndjson"):
-        return told
-    del told["source"]
-    told["findings"] = joined(told["findings"])
-    return told
+        raise usage_error(f"{file}: cannot be read: {error.strerror}") from None

@@ -1,0 +1,1 @@
+{{ pinterest_audiences.email_differences() }}

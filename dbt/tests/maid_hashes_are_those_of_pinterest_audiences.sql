@@ -1,0 +1,1 @@
+{{ pinterest_audiences.maid_differences() }}

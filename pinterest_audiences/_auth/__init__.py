@@ -1,0 +1,1 @@
+"""Token refresh, token stores and the login flow."""

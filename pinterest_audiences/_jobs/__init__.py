@@ -1,0 +1,1 @@
+"""Jobs: resumable uploads, mirrors and erasures, recorded in a state file."""

@@ -1,0 +1,1 @@
+"""The check of the live API against the assumptions of the emulator."""

@@ -1,0 +1,1 @@
+"""From customer files to normalized, hashed records; independent of HTTP."""

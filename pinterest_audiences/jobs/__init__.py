@@ -1,1 +1,0 @@
-"""What Pinterest does not offer: plans that survive, mirrors, receipts. Loaded when first used."""

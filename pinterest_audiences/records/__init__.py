@@ -1,1 +1,0 @@
-"""From any customer file to clean, hashed records. Knows nothing of HTTP."""

@@ -1,0 +1,108 @@
+"""Help: the overview, the page of each command, and the common options in one place."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+from support.terminal import here_on_terminal
+from unit.cli.conftest import Run
+
+from pinterest_audiences.cli.app import COMMANDS, OVERVIEW, PAGES
+
+ROOT = Path(__file__).parents[3]
+WORDS = [name for names in OVERVIEW.values() for name in names]
+
+
+def test_overview_has_every_command_once_in_a_group() -> None:
+    assert sorted(WORDS) == sorted({command.name.partition(" ")[0] for command in COMMANDS})
+    assert list(OVERVIEW) == ["Start", "Lists and audiences", "Send", "Look after", "Develop"]
+
+
+def test_bare_command_fits_on_a_screen_of_24_rows_and_80_columns(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a row for the next prompt."""
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run()
+    lines = done.out.splitlines()
+    assert (done.code, len(lines) <= 23, max(map(len, lines)) <= 80) == (0, True, True)
+    assert [line for line in lines if line in OVERVIEW] == list(OVERVIEW)
+    for names in OVERVIEW.values():
+        for name, text in names.items():
+            assert any(name in line and text in line for line in lines)
+    assert any(line.startswith("Example  pinterest-audiences ") for line in lines)
+    assert any(line.startswith("Docs  https://") for line in lines)
+
+
+def test_overview_has_one_column_on_a_narrow_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = [line.split()[0] for line in run().out.splitlines() if line.startswith("  ")]
+    assert shown == WORDS
+
+
+def test_help_of_the_program_explains_the_common_options(run: Run) -> None:
+    """The bare command does not, nor does the help of a command."""
+    text = "Use the local emulator instead of Pinterest"
+    assert text in " ".join(run("--help").out.split())
+    assert text in " ".join(run("-h").out.split())
+    assert text not in " ".join(run().out.split())
+    assert text not in " ".join(run("upload", "--help").out.split())
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
+def test_help_of_a_command_ends_with_common_options_example_and_link(run: Run, name: str) -> None:
+    """The link stays on one line, so that it can be copied."""
+    example = next(command.example for command in COMMANDS if command.name == name)
+    title = "\nCommon options (pinterest-audiences --help)\n"
+    _, _, end = run(*name.split(), "--help").out.partition(title)
+    names, _, rest = end.partition("\n\n")
+    shown = {word.strip(",") for word in names.split()}
+    assert {"--emulator", "--output", "--state", "--log-format"} <= shown
+    first, line, docs, link = rest.splitlines()
+    assert (first, line) == ("Example", f"  pinterest-audiences {example}")
+    page = PAGES.get(name.partition(" ")[0], "cli.md")
+    assert docs == "Docs"
+    assert link.startswith("  https://")
+    assert link.endswith(f"/{page}")
+
+
+def test_help_of_a_group_lists_its_commands_without_an_example(run: Run) -> None:
+    lines = run("lists").out.splitlines()
+    shown = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert shown == ["create", "forget", "get", "list"]
+    assert not [line for line in lines if "mirror" in line]
+
+
+@pytest.mark.skipif(not (ROOT / "docs").exists(), reason="runs without the documentation")
+def test_pages_that_help_links_to_exist(run: Run) -> None:
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    address = metadata["project"]["urls"]["Documentation"]
+    assert f"Docs  {address}\n" in run().out
+    for page in {*PAGES.values(), "cli.md"}:
+        assert (ROOT / "docs" / page).is_file()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="requires pseudo-terminals")
+def test_help_is_colored_on_terminals_only(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    shown = here_on_terminal(stdout=True)
+    assert "\x1b[1mStart\x1b[0m" in shown.screen
+    assert "\x1b[36m  demo" in shown.screen
+    assert "\x1b[1mOptions" not in shown.screen
+    assert "\x1b[3" not in here_on_terminal(stdout=True, environment={"NO_COLOR": "1"}).screen
+    assert "\x1b" not in here_on_terminal(stdout=True, environment={"TERM": "dumb"}).screen
+    assert "\x1b" not in run().out + run("upload", "--help").out
+
+
+def test_options_are_not_broken_on_a_very_narrow_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    lines = [line.strip() for line in run("upload", "--help").out.splitlines()]
+    assert "--max-reject-share" in lines
+    assert "Send nothing if" in lines

@@ -1,0 +1,116 @@
+"""Lists and audiences by name on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from unit.cli.conftest import ACCOUNT, Run, refused
+
+from pinterest_audiences.pytest_plugin import PinterestServer
+
+# Each takes a list by its id, its name or its alias.
+ONLINE = (
+    ("lists", "get", "{}"),
+    ("wait", "{}"),
+    ("audience", "create", "{}", "--name", "Buyers"),
+    ("upload", "people.csv", "--list", "{}"),
+    ("remove", "people.csv", "--list", "{}", "--yes"),
+    ("remove", "people.csv", "--list", "{}", "--dry-run"),
+    ("plan", "people.csv", "--list", "{}", "--adopt"),
+    ("mirror", "people.csv", "--list", "{}", "--adopt", "--yes"),
+)
+OFFLINE = (
+    ("status", "--list", "{}"),
+    ("resume", "--list", "{}"),
+    ("resume", "--list", "{}", "--dry-run"),
+    ("lists", "forget", "--list", "{}", "--yes"),
+)
+
+
+def with_list(words: tuple[str, ...], value: str) -> list[str]:
+    """Return a command line with a list in its place."""
+    return [word.replace("{}", value) for word in words]
+
+
+@pytest.mark.parametrize("words", ONLINE, ids=" ".join)
+@pytest.mark.parametrize("reference", ["Spring sale", "alias"])
+def test_command_takes_a_list_by_name_or_alias(
+    run: Run, server: PinterestServer, people: Path, words: tuple[str, ...], reference: str
+) -> None:
+    """All other options are as with an id."""
+    assert people
+    server.emulator.seed_lists(ACCOUNT, 2)
+    (expected,) = server.emulator.seed_lists(ACCOUNT, 1, name="Spring sale")
+    config = Path("../config/pinterest-audiences/config.toml")
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[profiles.default.lists]\nalias = "{expected}"\n')
+    server.emulator.advance(hours=1)
+    done = run(*with_list(words, reference), "-q")
+    assert done.code == 0, done.err
+    row = done.data
+    ids = (row.get("rule"), row.get("customer_list_id"), row.get("id"))
+    assert expected in ids or {"customer_list_id": expected} in ids
+
+
+@pytest.mark.parametrize("words", ONLINE, ids=" ".join)
+def test_unknown_list_name_is_not_found_and_not_repeated(
+    run: Run, server: PinterestServer, people: Path, words: tuple[str, ...]
+) -> None:
+    """The hint names the command that shows the names."""
+    assert people
+    refused(run(*with_list(words, "SENTINEL"), "-q"), 4, "not_found", "`lists list`")
+    assert server.emulator.counts()["customer_lists"] == 0
+
+
+@pytest.mark.parametrize("words", ONLINE, ids=" ".join)
+def test_ambiguous_list_name_is_refused_with_the_ids(
+    run: Run, server: PinterestServer, people: Path, words: tuple[str, ...]
+) -> None:
+    """The hint names the argument of this command."""
+    assert people
+    ids = server.emulator.seed_lists(ACCOUNT, 2, name="Spring")
+    argument = "--list" if "--list" in words else "LIST"
+    done = run(*with_list(words, "Spring"), "-q")
+    refused(done, 8, "guard_ambiguous_name", *ids, f"choose one by its id with {argument}")
+
+
+@pytest.mark.parametrize("words", OFFLINE, ids=" ".join)
+def test_offline_command_takes_a_list_by_the_name_in_the_state_file(
+    run: Run, server: PinterestServer, people: Path, words: tuple[str, ...]
+) -> None:
+    """Without a request."""
+    assert run("upload", people, "--name", "Spring", "-q").code == 0
+    handled = server.emulator.handled
+    done = run(*with_list(words, "Spring"), "-q")
+    assert done.code == 0, done.err
+    assert len(done.data) == (words[0] != "resume")
+    refused(run(*with_list(words, "Other"), "-q"), 4, "job_not_found", "no list with that name")
+    assert server.emulator.handled == handled
+
+
+def test_upload_dry_run_shows_a_list_by_the_name_in_the_state_file(
+    run: Run, server: PinterestServer, people: Path
+) -> None:
+    """It makes no request, so that an unknown name is shown as it is."""
+    done = run("upload", people, "--name", "Spring", "-q")
+    handled = server.emulator.handled
+    for name, list_id in (("Spring", done.data["customer_list_id"]), ("Other", None)):
+        dry = run("upload", people, "--list", name, "--dry-run", "-q").data
+        assert (dry["name"], dry["customer_list_id"]) == (name, list_id)
+    assert server.emulator.handled == handled
+
+
+def test_audience_commands_take_a_name(run: Run, server: PinterestServer) -> None:
+    """And refuse one that is unknown or that several audiences have."""
+    (audience_id,) = server.emulator.seed_audiences(ACCOUNT, 1, name="Buyers")
+    twins = server.emulator.seed_audiences(ACCOUNT, 2, name="Twins")
+    assert run("audience", "get", "Buyers").data["id"] == audience_id
+    for words in (("get",), ("remove", "--yes")):
+        done = run("audience", words[0], "SENTINEL", *words[1:])
+        refused(done, 4, "not_found", "`audience list`")
+        done = run("audience", words[0], "Twins", *words[1:])
+        refused(done, 8, "guard_ambiguous_name", *twins, "choose one by its id with AUDIENCE")
+    assert run("audience", "remove", "Buyers", "--dry-run", "-q").data["id"] == audience_id
+    assert run("audience", "remove", "Buyers", "--yes").data["id"] == audience_id
+    assert run("audience", "get", "Buyers").code == 4

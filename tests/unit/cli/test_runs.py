@@ -1,0 +1,64 @@
+"""``runs``: the history of jobs on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unit.cli.conftest import Run, refused
+
+
+def fill(run: Run, people: Path) -> None:
+    """Run an upload, a mirror that is refused, and an upload to another list."""
+    assert run("upload", people, "--name", "Buyers", "--emulator").code == 0
+    few = people.with_name("few.csv")
+    few.write_text("email\nperson1@shop.example\n")
+    assert run("mirror", few, "--name", "Buyers", "--emulator").code == 8
+    assert run("upload", few, "--name", "Other", "--emulator").code == 0
+
+
+def test_runs_lists_the_history_newest_first(run: Run, people: Path) -> None:
+    fill(run, people)
+    last, refusal, first = run("runs", "--emulator", "-o", "json").data
+    assert (last["operation"], last["name"], last["added"]) == ("upload", "Other", 1)
+    assert (refusal["operation"], refusal["outcome"]) == ("mirror", "failed")
+    assert refusal["error_type"] == "GuardError"
+    assert (first["outcome"], first["added"], first["rejected"]) == ("done", 300, 2)
+    assert first["source"] == str(people)
+    assert first["started"].endswith("Z")
+    assert first["seconds"] >= 0
+
+
+def test_runs_are_selected_by_list_and_number(run: Run, people: Path) -> None:
+    fill(run, people)
+
+    def names(*words: str) -> list[str]:
+        return [item["name"] for item in run("runs", *words, "--emulator", "-o", "json").data]
+
+    assert names("--name", "Other") == ["Other"]
+    assert names("--list", "Buyers") == ["Buyers", "Buyers"]
+    assert names("--limit", "2") == ["Other", "Buyers"]
+    assert names("--all-accounts", "--limit", "1") == ["Other"]
+
+
+def test_runs_is_written_in_every_form(run: Run, people: Path) -> None:
+    fill(run, people)
+    table = run("runs", "--emulator", "-o", "table").out.splitlines()
+    assert table[0].split()[:3] == ["RUN", "ID", "STARTED"]
+    assert len(table) == 4
+    header, *lines = run("runs", "--emulator", "-o", "csv").out.splitlines()
+    assert header == (
+        "run_id,started,operation,source,customer_list_id,name,added,removed,rejected,seconds,"
+        "outcome"
+    )
+    assert [line.rpartition(",")[2] for line in lines] == ["done", "failed", "done"]
+    assert len(run("runs", "--emulator", "-o", "ndjson").out.splitlines()) == 3
+
+
+def test_runs_of_an_empty_state_file_are_an_empty_list(run: Run) -> None:
+    assert run("runs", "--emulator", "-o", "json").data == []
+
+
+def test_options_of_runs_that_cannot_be_used_are_usage_errors(run: Run) -> None:
+    refused(run("runs", "--limit", "-1", "--emulator"), 2, "usage", "--limit must be 0 or more")
+    refused(run("runs", "--name", "A", "--list", "B", "--emulator"), 2, "usage", "--name or --list")
+    refused(run("runs", "--name", "Unknown", "--emulator"), 4, "job_not_found")
