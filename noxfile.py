@@ -155,13 +155,13 @@ def tests(session: nox.Session) -> None:
         session.run("python", "-m", "pytest", *(FAST if between else ELSEWHERE))
         return
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *ELSEWHERE)
+    session.run("coverage", "run", "-m", "pytest", *FAST)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report", "--fail-under=95")
     core = "pinterest_audiences/_http/*,pinterest_audiences/_pagination.py"
     session.run("coverage", "report", "--fail-under=100", f"--include={core}")
     # Mostly separate programs, which take twice as long with coverage.
-    session.run("python", "-m", "pytest", *SIDE_BY_SIDE, "-m", "once")
+    session.run("python", "-m", "pytest", *SIDE_BY_SIDE, "-m", "once or slow")
 
 
 @nox.session(python=OLDEST)
