@@ -187,7 +187,7 @@ def docs(session: nox.Session) -> None:
 
     The site is in ``build/site``; ``nox -s docs -- --serve`` only builds and serves it.
     """
-    session.install("-e", ".[cli]", *group("docs"))
+    session.install("-e", ".[cli]", *group("docs"), *group("emulator-test"))
     shutil.rmtree("build/site", ignore_errors=True)  # pages that are gone
     site = ("-W", "--keep-going", "-q", "-j", "auto", "-d", "build/doctrees", "docs", "build/site")
     session.run("python", "-m", "sphinx", *site)

@@ -32,7 +32,7 @@ project = "pinterest-audiences"
 author = copyright = "The pinterest-audiences authors"  # noqa: A001 - Sphinx reads this name
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 default_role = "py:obj"
 highlight_language = "text"
 smartquotes_action = "D"  # dashes, and quotes that can be copied
@@ -48,6 +48,12 @@ if SOURCE:
         "source_branch": "main",
         "source_directory": "docs/",
     }
+
+# The button of a block copies its commands: no prompts, and no output.
+copybutton_prompt_text = r"\$ |>>> |\.\.\. ?"
+copybutton_prompt_is_regexp = True
+copybutton_copy_empty_lines = False
+copybutton_line_continuation_character = "\\"
 
 myst_heading_anchors = 4
 suppress_warnings = ["misc.highlighting_failure"]  # JSON that is cut with …, SQL with dbt's braces

@@ -82,7 +82,7 @@ def reference() -> str:
     lines: list[str] = []
     for command in sorted(COMMANDS, key=lambda command: command.name):
         lines += [f"## {command.name}", "", command.help, ""]
-        lines += ["```text", f"{PROGRAM} {command.example}", "```", ""]
+        lines += ["```sh", f"{PROGRAM} {command.example}", "```", ""]
         for group in options[command.name]:
             if group not in shared:
                 lines += table(group)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from functools import cache
@@ -80,24 +77,6 @@ def test_pages_of_the_api_name_every_public_name() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("*.md"))
     words = set(re.findall(r"\w+", text)) | {"__version__"}
     assert {*pinterest_audiences.__all__, *emulator.__all__} - words == set()
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the built site: that of the session, or else a new one."""
-    if "DOCS_SITE" in os.environ:
-        return Path(os.environ["DOCS_SITE"])
-    pytest.importorskip("sphinx", reason="the site is built by the docs session")
-    folder = tmp_path_factory.mktemp("site")
-    options = ("-W", "--keep-going", "-q", "-b", "html", "-d", str(folder / "doctrees"))
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", *options, str(DOCS), str(folder / "html")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder / "html"
 
 
 class Page(HTMLParser):

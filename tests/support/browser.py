@@ -43,6 +43,17 @@ def wait_for_text(browser: Any, text: str) -> None:
     )
 
 
+def wait_for_element(browser: Any, selector: str) -> None:
+    """Wait until an element is on the page."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    wait = WebDriverWait(browser, HANGS_AFTER_SECONDS)
+    wait.until(
+        lambda _: browser.find_elements("css selector", selector),
+        f"no element {selector!r} is on the page",
+    )
+
+
 def set_screen(browser: Any, width: int, colors: str = "light") -> None:
     """Give the browser a screen of a width in pixels, and a preference for light or dark colors."""
     browser.execute_cdp_cmd(

@@ -28,7 +28,9 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[3]
-BLOCK = re.compile(r"^```\n(pinterest-audiences auth login\n.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^```(?:sh)?\n(pinterest-audiences auth login\n.*?)^```$", re.DOTALL | re.MULTILINE
+)
 EXAMPLE = re.compile(r"## The same from Python\n.*?```python\n(.*?)```", re.DOTALL)
 
 
