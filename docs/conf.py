@@ -39,6 +39,7 @@ smartquotes_action = "D"  # dashes, and quotes that can be copied
 html_theme = "furo"
 html_title = "pinterest-audiences"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False

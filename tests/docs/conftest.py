@@ -17,7 +17,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the built site: that of the session, or else a new one."""
     if "DOCS_SITE" in os.environ:
         return Path(os.environ["DOCS_SITE"])
-    pytest.importorskip("sphinx", reason="the site is built by the docs session")
+    for module in ("sphinx", "furo", "myst_parser", "sphinx_copybutton"):
+        pytest.importorskip(module, reason="the site is built by the docs session")
     folder = tmp_path_factory.mktemp("site")
     options = ("-W", "--keep-going", "-q", "-b", "html", "-d", str(folder / "doctrees"))
     done = subprocess.run(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -80,22 +82,36 @@ def test_pages_of_the_api_name_every_public_name() -> None:
 
 
 class Page(HTMLParser):
-    """The ids of a page, and what it links to or loads."""
+    """The ids of a page, what it links to or loads, and the titles in its sidebar."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.ids: set[str] = set()
         self.links: list[str] = []
         self.loaded: list[str] = []
+        self.icons: list[str] = []
+        self.sidebar: list[str] = []
+        self._in_sidebar = False
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
+        styles = (values.get("class") or "").split()
+        self._in_sidebar |= "sidebar-tree" in styles
+        if "icon" in (values.get("rel") or "").split():
+            self.icons.append(str(values["href"]))
         self.ids.add(values.get("id") or "")
         if values.get("href"):
             (self.links if tag == "a" else self.loaded).append(str(values["href"]))
         if values.get("src"):
             self.loaded.append(str(values["src"]))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_sidebar &= tag != "aside"
+
+    def handle_data(self, data: str) -> None:
+        if self._in_sidebar and data.strip():
+            self.sidebar.append(data.strip())
 
 
 def test_every_link_of_the_built_site_resolves(site: Path) -> None:
@@ -123,6 +139,23 @@ def test_site_loads_nothing_from_other_hosts(site: Path) -> None:
     for path in [*site.rglob("*.css"), *site.rglob("*.svg")]:
         loaded |= set(re.findall(r"url\(.?(http[^)]*)", path.read_text(encoding="utf-8")))
     assert [link for link in loaded if urlsplit(link).netloc] == []
+
+
+def test_titles_in_the_sidebar_are_unique(site: Path) -> None:
+    """Captions among them."""
+    titles = [title.lower() for title in Page(site / "index.html").sidebar]
+    assert [title for title, count in Counter(titles).items() if count > 1] == []
+    assert {"tutorial", "guides by topic", "credentials", "upload a csv file"} <= set(titles)
+
+
+def test_every_page_has_the_icon_of_the_site(site: Path) -> None:
+    icons = {path: Page(path).icons for path in site.rglob("*.html")}
+    assert [path.name for path, icon in icons.items() if len(icon) != 1] == []
+    targets = {(path.parent / urlsplit(icon).path).resolve() for path, (icon,) in icons.items()}
+    (target,) = targets
+    root = ET.parse(target).getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.get("viewBox") is not None
 
 
 def test_site_shows_a_picture_of_a_command(site: Path) -> None:
