@@ -17,11 +17,26 @@ _MAX_READ_CHARACTERS = 10_000  # of a message; a record may be anywhere in it
 _MAX_SHOWN_CHARACTERS = 255
 _MIN_TOKEN_CHARACTERS = 8  # shorter texts are parts of words, and tokens of Pinterest are longer
 _MIN_VALUE_CHARACTERS = 4  # shorter texts are parts of words
+# Tokens begin with pina_ (access), pinr_ or pinr. (refresh). Files may be called like that, too.
+_DOT = r"(?:[_.]|%5[Ff]|%2[Ee])"
+_SIGN = r"(?:[\w.\-=~+]|%[0-9A-Fa-f]{2})"
+_WORD = r"(?>(?:(?:[A-Z][a-z]{2,20}){2,4}|[A-Z]?[a-z]{1,20}|[A-Z]{1,3})?\d{0,14})"
+_ENDING = (
+    r"(?:csv|tsv|psv|txt|jsonl?|ndjson|parquet|pq|avro|arrow|feather|orc|xls[xmb]?|ods|"
+    r"zip|gz|zst|bz2|xz|sql|db|sqlite3?|duckdb|html|log)(?!\.?[\w\-=~+%])"
+)
+_FILE = rf"{_ENDING}|{_WORD}(?:[_.\-]{_WORD})*?(?:\.{_ENDING}|[/\\*])"
+_MIXED = r"(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]"  # with a letter and a digit
+_TOKENS = (
+    rf"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{{2}}))pin[acr]{_DOT}(?!{_FILE}){_SIGN}+",
+    rf"pin[acr]{_DOT}(?={_SIGN}{{0,200}}?{_MIXED}{{20}}){_SIGN}+",
+    rf"pin[a-z]?{_DOT}(?={_SIGN}{{0,200}}?{_MIXED}{{32}}){_SIGN}+",
+)
 _PATTERNS = (
     (re.compile(r"://[^\s\"'<>]*@[^\s\"'<>]*"), "://[not shown]"),  # a password may have any sign
     (re.compile(r"[^\s\"'<>,;:()]+@[^\s\"'<>,;()]+"), "[e-mail]"),
     (re.compile(r"(?i)\b(?:bearer|basic)\s+[^\s\"',;]+"), "[token]"),
-    (re.compile(r"\bpin[a-z]?[_.][\w.\-=]+"), "[token]"),  # such as pina_ and pinr.
+    *((re.compile(shape), "[token]") for shape in _TOKENS),
     (re.compile(r"\beyJ[\w.\-=]+"), "[token]"),
     (re.compile(r"(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "[id]"),
     (re.compile(r"(?i)\b[0-9a-f]{32,}\b"), "[hash]"),

@@ -28,6 +28,15 @@ def test_runs_lists_the_history_newest_first(run: Run, people: Path) -> None:
     assert first["seconds"] >= 0
 
 
+def test_source_is_shown_with_the_name_of_its_file(run: Run, people: Path) -> None:
+    """No token: those are longer."""
+    few = people.with_name("pins.csv")
+    few.write_text("email\nperson1@shop.example\n")
+    assert run("upload", few, "--name", "Buyers", "--emulator").code == 0
+    (shown,) = run("runs", "--emulator", "-o", "json").data
+    assert shown["source"] == str(few)
+
+
 def test_runs_are_selected_by_list_and_number(run: Run, people: Path) -> None:
     fill(run, people)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.cases import each_case
 
 from pinterest_audiences._http.requests import customer_list_create, customer_list_update
 from pinterest_audiences._models import RecordRow
@@ -64,6 +66,87 @@ def body(*records: str) -> tuple[bytes, ...]:
 def test_values_with_the_format_of_records_or_tokens_are_redacted(text: str, kept: str) -> None:
     """Also without knowledge of the request."""
     assert redact(text) == kept
+
+
+LONG = "AEATRUIXABHSGAAAGAQ7OBVTZWLKPBACGSP3K4DM2YQXN6E5JRHCFUW2I"
+TOKENS = (
+    f"pina_{LONG}",
+    f"pinr_{LONG}",
+    f"pinc_{LONG}",
+    f"pinz_{LONG}",
+    "pinr.eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIx-Z_In0.c2ln-bmF0_XVyZQ==",
+    "pinr.0f3c5b7a9d1e2f4a6b8c0d2e4f6a8b0c1d3e5f7a9b1c3d5e",
+)
+PARTS_OF_TOKENS = (f"pina_{LONG[:7]}", "pinr.eyJhbGc", "pina_SENTINELTOKEN", "pina_AbC-123=")
+CONTEXTS = (
+    "{}",
+    "{}.csv",
+    "{}…",
+    "Invalid token {}.",
+    "Invalid token '{}', log in",
+    '{{"access_token": "{}", "expires_in": 1}}',
+    "Authorization: Bearer {}",
+    "x-token: {}",
+    "access_token={}&scope=ads%3Aread",
+    "https://host/?next=%2Fx%3Ftoken%3D{}%26a%3D1",
+    "/v5/{}/x",
+    "token_{} is not valid",
+    "pins.{}",
+    "pin_{}",
+)
+
+
+@each_case("token", (*TOKENS, *PARTS_OF_TOKENS))
+@each_case("context", CONTEXTS)
+def test_token_is_redacted_in_every_context(token: str, context: str) -> None:
+    """Also a part of one, and encoded for a URL."""
+    secret = token[5:10]
+    for sent in (token, quote(token, safe=""), token.replace("_", "%5F").replace(".", "%2E")):
+        assert secret not in redact(context.format(sent))
+
+
+@each_case("token", TOKENS)
+def test_long_token_is_redacted_after_an_escape_sequence(token: str) -> None:
+    assert token[5:10] not in redact(rf"Invalid:\n{token}")
+    assert token[5:10] not in redact(rf"a\u003d{token}")
+
+
+@each_case(
+    "name",
+    [
+        "pins.csv",
+        "pin.csv",
+        "pin_2024.csv",
+        "pin.2024-01.csv",
+        "pins_2024-01-31.csv.gz",
+        "pint_sales.csv",
+        "pink_customers_of_november_2024.parquet",
+        "ping_CustomersNovember2024Germany.xlsx",
+        "pint_20240131T120000Z.jsonl",
+        "pinterest.audiences.csv",
+        "pinterest_audiences.csv",
+        "pina_colada.csv",
+        "pina_Colada_2024.csv",
+        "pina_2024-01.csv.gz",
+        "pina_ColadaSales.tsv",
+        "pinr_DE.csv",
+        "pina.xlsx",
+        "/data/pina_colada/customers.csv",
+        "/data/pins_2024/pin_*.csv",
+        "pina_2024*.csv",
+        "s3://bucket/pins.v2/country=DE/pinr_eu.parquet",
+        "pins_customers",
+        "pin_code",
+    ],
+)
+def test_name_of_a_file_or_a_list_is_no_token(name: str) -> None:
+    assert redact(name) == name
+    for text in (
+        f"cannot read {name}: it is empty",
+        f"cannot read '{name}'",
+        f"cannot read {name}.",
+    ):
+        assert redact(text) == text
 
 
 def test_redacted_message_is_one_printable_line() -> None:
