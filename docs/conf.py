@@ -68,11 +68,13 @@ napoleon_use_ivar = True
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 
+PICTURE = re.compile(r"<!-- picture: (\S+): (.+) -->")
+FIGURE = "```{figure} \\1\n:alt: \\2\n:figclass: terminal\n```"
 OUTSIDE = re.compile(r"\[([^][]+)\]\((?:\.\./)+((?:examples|dbt|Dockerfile|[A-Z]+\.md)[^)]*)\)")
 
 
 def draw_pictures(app: Sphinx) -> None:
-    """Draw the pictures of the terminal, which the index shows."""
+    """Draw the pictures of the terminal."""
     terminal_pictures.main(DOCS / "_static" / "terminal")
 
 
@@ -82,9 +84,13 @@ def outdated_pages(*_: object) -> list[str]:
 
 
 def read_source(app: Sphinx, page: str, source: list[str]) -> None:
-    """Write the commands into their page, and link to files that are not part of the site."""
+    """Write the commands into their page, show pictures, and link to files outside of the site.
+
+    A picture of the terminal is a comment in the source, because it is drawn with the site only.
+    """
     if page == "cli-reference":
         source[0] = source[0].replace("<!-- commands -->", cli_reference.reference())
+    source[0] = PICTURE.sub(FIGURE, source[0])
     link = rf"[\1]({SOURCE}/blob/main/\2)" if SOURCE else r"\1"
     source[0] = OUTSIDE.sub(link, source[0])
 

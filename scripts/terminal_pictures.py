@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,31 +23,58 @@ from rich.text import Text
 CUSTOMERS = Path(__file__).parents[1] / "examples" / "customers.csv"
 COLUMNS = 88
 WEB_FONT = re.compile(r"@font-face {.*?}", re.DOTALL)
+NEW_CUSTOMERS = 25
+LOST_CUSTOMERS = 40
 # In this order: a later command sees what an earlier one has changed.
 COMMANDS = {
     "check": ("check", "customers.csv"),
-    "plan": ("plan", "customers.csv", "--name", "Buyers", "--emulator"),
     "upload": ("upload", "customers.csv", "--name", "Buyers", "--emulator"),
-    "lists": ("lists", "list", "--emulator"),
+    "mirror": ("mirror", "customers.csv", "--name", "Buyers", "--emulator"),
+    "plan": ("plan", "tomorrow.csv", "--name", "Buyers", "--emulator"),
 }
+NOT_DRAWN = {"mirror"}
 
 
 def output(command: tuple[str, ...], home: Path) -> str:
     """Return what a command prints on a terminal, in colors where it has some."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PINTEREST_", "XDG_"))}
-    environment |= {"HOME": str(home), "COLUMNS": str(COLUMNS), "FORCE_COLOR": "1"}
-    environment["PINTEREST_AUDIENCES_OUTPUT"] = "table"  # as on a terminal
-    done = subprocess.run(
+    environment |= {"HOME": str(home), "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
+    if sys.platform == "win32":  # has no pseudo-terminals
+        environment |= {"FORCE_COLOR": "1", "PINTEREST_AUDIENCES_OUTPUT": "table"}
+        reader, writer = os.pipe()
+    else:
+        reader, writer = os.openpty()
+    with subprocess.Popen(
         [sys.executable, "-m", "pinterest_audiences", *command],
         cwd=home,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
+        stdout=writer,
+        stderr=writer,
+    ):
+        os.close(writer)
+        printed = b"".join(iter(partial(read, reader), b""))
+    os.close(reader)
+    return printed.decode().replace("\r\n", "\n")
+
+
+def read(descriptor: int) -> bytes:
+    """Return the next bytes; none when the program has ended, which a terminal calls an error."""
+    try:
+        return os.read(descriptor, 65_536)
+    except OSError:
+        return b""
+
+
+def tomorrow(customers: str) -> str:
+    """Return the export of the next day: some customers are lost, and some are new."""
+    header, *rows = customers.splitlines(keepends=True)
+    columns = len(header.split(","))
+    new = (
+        ",".join(["", "", f"new.customer{number}@example.com", *[""] * (columns - 3)]) + "\n"
+        for number in range(NEW_CUSTOMERS)
     )
-    return done.stdout
+    return "".join([header, *rows[LOST_CUSTOMERS:], *new])
 
 
 def picture(command: tuple[str, ...], printed: str, name: str) -> str:
@@ -63,10 +91,14 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as name:
         home = Path(name)
-        (home / CUSTOMERS.name).write_bytes(CUSTOMERS.read_bytes())
+        customers = CUSTOMERS.read_text(encoding="utf-8")
+        (home / CUSTOMERS.name).write_text(customers, encoding="utf-8")
+        (home / "tomorrow.csv").write_text(tomorrow(customers), encoding="utf-8")
         for command, words in COMMANDS.items():
-            drawn = picture(words, output(words, home), command)
-            (folder / f"{command}.svg").write_text(drawn, encoding="utf-8")
+            printed = output(words, home)
+            if command not in NOT_DRAWN:
+                drawn = picture(words, printed, command)
+                (folder / f"{command}.svg").write_text(drawn, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -90,6 +92,7 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.loaded: list[str] = []
         self.icons: list[str] = []
+        self.pictures: list[tuple[str, str]] = []
         self.sidebar: list[str] = []
         self._in_sidebar = False
         self.feed(path.read_text(encoding="utf-8"))
@@ -103,6 +106,8 @@ class Page(HTMLParser):
         self.ids.add(values.get("id") or "")
         if values.get("href"):
             (self.links if tag == "a" else self.loaded).append(str(values["href"]))
+        if tag == "img":
+            self.pictures.append((str(values["src"]), values.get("alt") or ""))
         if values.get("src"):
             self.loaded.append(str(values["src"]))
 
@@ -158,12 +163,47 @@ def test_every_page_has_the_icon_of_the_site(site: Path) -> None:
     assert root.get("viewBox") is not None
 
 
-def test_site_shows_a_picture_of_a_command(site: Path) -> None:
-    """Drawn from its output."""
-    (picture,) = (link for link in Page(site / "index.html").loaded if link.endswith("check.svg"))
+@pytest.mark.parametrize(
+    ("page", "name", "words"),
+    [
+        ("index", "check", "1,902 records can be sent"),
+        ("cli", "upload", "1,888/1,888 done"),
+        ("cli", "plan", "25 to add"),
+    ],
+)
+def test_site_shows_a_picture_of_a_command(site: Path, page: str, name: str, words: str) -> None:
+    """Drawn from its output on a terminal."""
+    pictures = Page(site / f"{page}.html").loaded
+    (picture,) = (link for link in pictures if link.endswith(f"{name}.svg"))
     drawn = (site / picture).read_text(encoding="utf-8").replace("&#160;", " ")
-    assert "pinterest-audiences check customers.csv" in drawn
-    assert "no_at_sign" in drawn
+    assert f"pinterest-audiences {name}" in drawn
+    assert words in drawn
+
+
+def test_every_picture_has_a_text_and_is_shown_once(site: Path) -> None:
+    shown: list[str] = []
+    for path in {*site.rglob("*.html")} - {site / "py-modindex.html"}:
+        for source, text in Page(path).pictures:
+            shown.append(Path(source).name)
+            assert len(text.split()) > 5, (path.name, source)
+    assert sorted(shown) == [
+        *("check.svg", "check.webp", "emulator.webp", "plan.svg", "runs.webp", "upload.svg"),
+    ]
+
+
+def test_pictures_of_pages_show_what_the_pages_show_now() -> None:
+    """By digests of the pages, which need no browser."""
+    pytest.importorskip("rich", reason="the extra [cli] is missing")
+    command = [sys.executable, str(ROOT / "scripts" / "page_pictures.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_pictures_are_small() -> None:
+    """They are in every clone and in the source distribution."""
+    sizes = [path.stat().st_size for path in (DOCS / "_static").rglob("*.webp")]
+    assert len(sizes) == 3
+    assert sum(sizes) < 300_000
 
 
 def test_site_documents_every_public_name(site: Path) -> None:

@@ -399,6 +399,13 @@ def test_page_of_runs_is_readable_in_a_browser(run: Run, browser: Any) -> None:
             assert not scrolls_sideways(browser)
             assert low_contrast(browser) == []
             assert browser.get_log("browser") == []
+    set_screen(browser, 1000)
+    rows = browser.execute_script(
+        "return [...document.querySelectorAll('td:nth-child(1), td:nth-child(4)')].map(cell => {"
+        "const range = document.createRange(); range.selectNodeContents(cell);"
+        "return range.getClientRects().length; })"
+    )
+    assert set(rows) == {1}  # a time, or the name of a file, on one line
     heights = browser.execute_script(
         "return document.querySelector('polyline').getAttribute('points').split(' ')"
         ".map(point => Number(point.split(',')[1]))"
