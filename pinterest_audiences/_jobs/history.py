@@ -93,18 +93,29 @@ async def record_failure(
     *,
     operation: str,
     selector: ListSelector,
-    source: str | None,
+    source: JSON,
     error: Exception,
 ) -> None:
-    """Store a run that failed before its job was started; an error of the state file is ignored."""
+    """Store a run that failed before its job was started; an error of the state file is ignored.
+
+    Args:
+        run: The run.
+        state_path: The state file.
+        operation: The operation of the run.
+        selector: The list.
+        source: The report of the source.
+        error: The error.
+    """
+    source_name, rows, rejected = _source_values(source)
+    if isinstance(error, TooManyRejectsError):  # perhaps before the end of the source
+        rows, rejected = error.rows, error.rejected
 
     def insert(state: State) -> None:
         list_key = None  # a name that is not in the state file may be a mistyped argument
         account = str(selector.ad_account_id)
         with suppress(PinterestAudiencesError):
-            rows = state.lists(account)
-            list_key = select_list(state, rows, selector.customer_list_id, selector.name).key
-        rejects = error if isinstance(error, TooManyRejectsError) else None
+            known = state.lists(account)
+            list_key = select_list(state, known, selector.customer_list_id, selector.name).key
         with state.database.transaction() as sql:
             sql.execute(
                 "INSERT INTO run (service, ad_account_id, list_id, operation, source, started, "
@@ -115,10 +126,11 @@ async def record_failure(
                     account,
                     list_key,
                     operation,
-                    _shown(source),
+                    source_name,
                     run.started,
                     run.context.clock.time(),
-                    *((rejects.rows, rejects.rejected) if rejects is not None else (0, 0)),
+                    rows,
+                    rejected,
                     *_described(error),
                 ),
             )
@@ -131,8 +143,7 @@ async def record_failure(
 def _begin(state: State, job: JobRow, started: float) -> int:
     """Insert a run of a job; an earlier one that has not ended was killed."""
     row = state.list_row(job.list_key)
-    source = job.plan.get("source")
-    values = source if isinstance(source, dict) else {}
+    source_name, *counts_of_source = _source_values(job.plan.get("source"))
     with state.database.transaction() as sql:
         _store_end(sql, job.key, "interrupted", None, None)
         counts = count_batches(sql, job.key)
@@ -149,9 +160,9 @@ def _begin(state: State, job: JobRow, started: float) -> int:
                 row.key,
                 job.key,
                 job.operation,
-                _shown(job.source_name),
+                source_name,
                 started,
-                *(_count(values.get(name)) if is_first else 0 for name in ("rows", "rejected")),
+                *(counts_of_source if is_first else (0, 0)),
                 counts["added"],
                 counts["removed"],
             ),
@@ -248,8 +259,12 @@ def _described(error: Exception) -> tuple[str, str | None]:
     return type(error).__name__, redact(summary_of(error)) if is_own else None
 
 
-def _shown(source: str | None) -> str | None:
-    return None if source is None else redact(source)
+def _source_values(report: JSON) -> tuple[str | None, int, int]:
+    """Return the name of a source without secrets, its rows, and how many were rejected."""
+    values = report if isinstance(report, dict) else {}
+    name = values.get("source")
+    shown = redact(name) if isinstance(name, str) else None
+    return shown, _count(values.get("rows")), _count(values.get("rejected"))
 
 
 def _count(value: JSON) -> int:

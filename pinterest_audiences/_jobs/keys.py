@@ -736,6 +736,11 @@ class KeyedSource:
         return report
 
     @property
+    def summary(self) -> dict[str, JSON]:
+        """The report of the preparation; only the name of a source that cannot be read."""
+        return self.report if self._failure is None else {"source": self.name}
+
+    @property
     def list_type(self) -> UserListType:
         """Pinterest's type of a list of these records."""
         list_type = UserListType(self.kind.upper())

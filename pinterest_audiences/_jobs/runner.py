@@ -202,9 +202,15 @@ class JobOptions:
 
     @asynccontextmanager
     async def recorded(
-        self, operation: str, selector: ListSelector, source: str | None
+        self, operation: str, selector: ListSelector, source: JSON
     ) -> AsyncGenerator[JobOptions, None]:
-        """Record a run that fails before its job is started; yields the options for the job."""
+        """Record a run that fails before its job is started; yields the options for the job.
+
+        Args:
+            operation: The operation of the run.
+            selector: The list.
+            source: The report of the source, as in a stored plan.
+        """
         run = Run.now(self.context)
         try:
             yield evolve(self, current_run=run)
@@ -256,7 +262,7 @@ async def upload(
 ) -> JobReport:
     """Plan and apply at once; ``allowed`` are guards to ignore."""
     must_be_new = upload_options.must_be_new
-    async with options.recorded(upload_options.run_operation, selector, source.name) as recorded:
+    async with options.recorded(upload_options.run_operation, selector, source.summary) as recorded:
         source.check_read()
         findings = _source_findings(source, upload_options)
         async with _open_session(recorded, selector, must_be_new=must_be_new) as session:
@@ -283,7 +289,7 @@ async def plan_upload(
     """
     must_be_new = upload_options.must_be_new
     if store:
-        async with options.recorded(upload_options.run_operation, selector, source.name):
+        async with options.recorded(upload_options.run_operation, selector, source.summary):
             source.check_read()
             findings = _source_findings(source, upload_options)
             async with _open_session(options, selector, must_be_new=must_be_new) as session:
@@ -322,7 +328,7 @@ async def plan_mirror(
     options: JobOptions, selector: ListSelector, source: KeyedSource, mirror_options: MirrorOptions
 ) -> Plan:
     """Plan the changes that make a list equal to a source."""
-    async with options.recorded("mirror", selector, source.name):
+    async with options.recorded("mirror", selector, source.summary):
         source.check_read()
         async with _open_session(options, selector) as session:
             return await _plan_changes(session, selector, source, mirror_options)
@@ -337,7 +343,7 @@ async def mirror(
     allowed: frozenset[str],
 ) -> JobReport:
     """Plan and apply at once; ``allowed`` are guards to ignore."""
-    async with options.recorded("mirror", selector, source.name) as recorded:
+    async with options.recorded("mirror", selector, source.summary) as recorded:
         source.check_read()
         async with _open_session(recorded, selector) as session:
             plan = await _plan_changes(session, selector, source, mirror_options)
@@ -371,7 +377,7 @@ async def apply(options: JobOptions, plan: Plan, *, allowed: frozenset[str]) -> 
         if options.audience is not None and job.plan.get("operation") == "REMOVE":
             raise ConfigurationError(AUDIENCE_OF_REMOVAL, param="audience")
         selector = ListSelector(row.ad_account_id, row.customer_list_id, row.name)
-        async with options.recorded(job.operation, selector, job.source_name) as recorded:
+        async with options.recorded(job.operation, selector, job.plan.get("source")) as recorded:
             with state.locked(row):
                 session = ListSession(recorded, state, row.key)
                 report = await _apply_plan(session, plan.job_id, allowed, is_stored=True)

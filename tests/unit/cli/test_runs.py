@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from support.cases import each_case
 from unit.cli.conftest import Run, refused
 
 
@@ -26,6 +27,40 @@ def test_runs_lists_the_history_newest_first(run: Run, people: Path) -> None:
     assert first["source"] == str(people)
     assert first["started"].endswith("Z")
     assert first["seconds"] >= 0
+
+
+@each_case(
+    "words",
+    [
+        ("mirror", "--name", "Buyers"),
+        ("mirror", "--name", "Buyers", "--expect-rows", "90"),
+        ("plan", "--name", "Buyers", "--expect-rows", "90"),
+        ("upload", "--name", "Buyers", "--expect-rows", "90"),
+        ("mirror", "--name", "Buyers", "--max-reject-share", "0"),
+        ("remove", "--name", "Unknown"),
+        ("upload", "--list", "1"),
+        ("mirror", "--plan-file", "plan.json"),
+    ],
+)
+def test_refused_run_has_the_counts_of_its_source(
+    run: Run, people: Path, words: tuple[str, ...]
+) -> None:
+    """The source was read, and nothing was sent."""
+    few = people.with_name("few.csv")
+    few.write_text(
+        "\n".join(["email", "none", *(f"p{number}@shop.example" for number in range(19))])
+    )
+    assert run("upload", people, "--name", "Buyers", "--emulator").code == 0
+    if words[1] == "--plan-file":
+        planned = run("plan", few, "--name", "Buyers", "--emulator", "-o", "json")
+        Path(words[2]).write_text(planned.out)
+        done = run(*words, "--emulator")
+    else:
+        done = run(words[0], few, *words[1:], "--emulator")
+    assert done.code not in {0, 2}, done.err
+    shown = run("runs", "--emulator", "-o", "json").data[0]
+    assert (shown["outcome"], shown["added"], shown["removed"]) == ("failed", 0, 0)
+    assert (shown["source"], shown["rows"], shown["rejected"]) == (str(few), 20, 1)
 
 
 def test_source_is_shown_with_the_name_of_its_file(run: Run, people: Path) -> None:

@@ -197,7 +197,8 @@ async def test_run_that_failed_before_its_job_has_no_job_id(rig: Rig) -> None:
         ("failed", None, NAME, 0)
     }
     assert [run.error_type for run in failed[1:]] == ["TooManyRejectsError", *["GuardError"] * 2]
-    assert [(run.rows, run.rejected) for run in failed[1:]] == [(2, 2), (0, 0), (0, 0)]
+    assert [(run.rows, run.rejected) for run in failed[1:]] == [(2, 2), (10, 0), (2, 0)]
+    assert (failed[0].rows, failed[0].rejected) == (0, 0)
     assert "8 of 10 records" in (failed[3].error or "")
     assert b"ben@shop.example" not in state_bytes(rig.state)
 
