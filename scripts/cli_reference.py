@@ -40,7 +40,7 @@ def row(argument: Argument) -> str:
     if argument.required:
         text += " Required."
     default = argument.field_info.default
-    if argument.show_default and default not in (None, False, (), argument.field_info.empty):
+    if argument.show_default and default not in (None, False, "", (), argument.field_info.empty):
         text += f" Default: `{default}`."
     return f"| {names} | {text} |"
 

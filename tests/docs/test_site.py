@@ -28,6 +28,7 @@ LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`[^`\n]+`")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+MARKDOWN = re.compile(r"^:{1,3}\s|\*\*|\]\(|^\s*\|.*\||^#{1,6} |`", re.MULTILINE)
 GENERATED = {DOCS / "cli-reference.md"}  # its sections are made when the site is built
 
 
@@ -204,6 +205,22 @@ def test_pictures_are_small() -> None:
     sizes = [path.stat().st_size for path in (DOCS / "_static").rglob("*.webp")]
     assert len(sizes) == 3
     assert sum(sizes) < 300_000
+
+
+def test_no_markdown_is_shown_as_text(site: Path) -> None:
+    """Such as a definition list, or code without a word in it, which the site does not know."""
+    bs4 = pytest.importorskip("bs4", reason="furo brings it along")
+    wrong: list[str] = []
+    for path in site.rglob("*.html"):
+        article = bs4.BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").article
+        for element in article.select("pre, code, script, .sig, em, strong") if article else ():
+            element.replace_with("code")
+        text = article.get_text() if article else ""
+        wrong += [
+            f"{path.name}: {text[max(0, m.start() - 60) : m.end()]}"
+            for m in MARKDOWN.finditer(text)
+        ]
+    assert wrong == []
 
 
 def test_site_documents_every_public_name(site: Path) -> None:
