@@ -232,8 +232,8 @@ class Credentials:
         """
         store = f", and {_STORE} names a file without a login" if os.environ.get(_STORE) else ""
         return (
-            f"no credentials{store}: {argument}set {_ACCESS} (or {_REFRESH} with {_APP_ID} and"
-            f" {_APP_SECRET}), or log in once with `{self._login_command()}`"
+            f"no credentials{store}: {argument}log in once with `{self._login_command()}`, or set"
+            f" {_ACCESS} (or {_REFRESH} with {_APP_ID} and {_APP_SECRET})"
         )
 
     def _login_command(self) -> str:

@@ -63,6 +63,7 @@ from pinterest_audiences._jobs.lookup import (
 from pinterest_audiences._jobs.reports import JobEvent, JobEventType, OnEvent
 from pinterest_audiences._jobs.state import Ack, BatchRow, JobRow, ListRow, State
 from pinterest_audiences._models import CustomerList, OperationType, UserListType
+from pinterest_audiences._text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -273,7 +274,7 @@ class BatchSender:
             so_far = await in_thread(self.state.report, self.job.key)
             raise JobInterruptedError(
                 f"{self.job.kind} {self.job.key} to {self.row} stopped after {self.done:,} of "
-                f"{self.total:,} records: {error}; nothing is lost",
+                f"{counted(self.total, 'record')}: {error}; nothing is lost",
                 report=so_far,
                 suggestion=f"resume it{self._how_to_end(error)}",
             ) from error
@@ -798,7 +799,8 @@ async def _acknowledge_upload(sender: BatchSender, done: CustomerListUpload) -> 
             await in_thread(
                 sender.state.add_finding,
                 sender.job.key,
-                f"Pinterest rejected {item.count:,} records of the file (code {item.error_code})",
+                f"Pinterest rejected {counted(item.count or 0, 'record')} of the file (code "
+                f"{item.error_code})",
             )
     sender.done = sender.total
     sender.emit(JobEventType.BATCH_ACKNOWLEDGED)

@@ -34,6 +34,7 @@ from pinterest_audiences._records.identifiers import (
     normalize_all,
 )
 from pinterest_audiences._records.sources import Source, SourceLike, open_source
+from pinterest_audiences._text import counted
 
 if TYPE_CHECKING:
     from pinterest_audiences._jobs.runner import JobOptions
@@ -161,7 +162,8 @@ def _source(people: SourceLike) -> Source:
     source = open_source([people] if isinstance(people, str) else people)
     if source.max_rows is not None:
         raise ConfigurationError(
-            f"people: {source.name} is limited to its first {source.max_rows:,} rows, and the "
+            f"people: {source.name} is limited to its first {counted(source.max_rows, 'row')}, "
+            "and the "
             "people in the others would not be erased",
             param="people",
             suggestion="remove the limit",
@@ -283,7 +285,9 @@ async def _remove(
             raise
         await in_thread(erase_list, state, row.key)
         return _list_result(row, gone=True)
-    problem = f"Pinterest refused to remove {report.refused:,} records" if report.refused else ""
+    problem = (
+        f"Pinterest refused to remove {counted(report.refused, 'record')}" if report.refused else ""
+    )
     return _list_result(row, records=report.removed, problem=problem)
 
 

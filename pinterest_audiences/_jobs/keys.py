@@ -41,6 +41,7 @@ from pinterest_audiences._records.chunks import aclosing_iter
 from pinterest_audiences._records.identifiers import check_kind
 from pinterest_audiences._records.prepare import PreparedRecords, prepare
 from pinterest_audiences._records.sources import SourceLike
+from pinterest_audiences._text import counted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -713,8 +714,8 @@ class KeyedSource:
         report = self._preparation.report
         if report.limit is not None:
             raise ConfigurationError(
-                f"source: {report.source} is limited to its first {report.limit:,} rows, and a "
-                "mirror of them would remove all other customers from the list",
+                f"source: {report.source} is limited to its first {counted(report.limit, 'row')}, "
+                "and a mirror of them would remove all other customers from the list",
                 param="source",
                 suggestion="remove the limit, or upload the limited source to a separate list",
             )
@@ -761,7 +762,7 @@ class KeyedSource:
         findings = (
             []
             if report.limit is None
-            else [f"limited: only the first {report.limit:,} rows of the source were read"]
+            else [f"limited: only the first {counted(report.limit, 'row', 'were')} read"]
         )
         if not report.rejected:
             return findings

@@ -14,6 +14,7 @@ from pinterest_audiences._jobs.job_errors import JobNotFoundError
 from pinterest_audiences._jobs.lookup import ListSelector, check_reference, select_list
 from pinterest_audiences._jobs.membership import compact, list_status
 from pinterest_audiences._jobs.unfinished import end_jobs, erase_list
+from pinterest_audiences._text import counted
 
 if TYPE_CHECKING:
     from pinterest_audiences._jobs.reports import JobReport, ListStatus, RunReport
@@ -128,7 +129,7 @@ def _abandon(state: State, list_key: int, number: int) -> None:
     unsent = sum(batch.count for batch in pending if not batch.sends)
     unconfirmed = sum(batch.count for batch in pending if batch.sends)
     end_jobs(state, row.key, [job], "abandoned")
-    finding = f"abandoned: {unsent:,} records were not sent"
+    finding = f"abandoned: {counted(unsent, 'record', 'were')} not sent"
     if unconfirmed:
         finding += f", and for {unconfirmed:,} no response was received"
         if row.customer_list_id is None:

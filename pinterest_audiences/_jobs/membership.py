@@ -28,6 +28,7 @@ from pinterest_audiences._jobs.database import Database
 from pinterest_audiences._jobs.keys import BUCKETS, CODECS, KeyCodec, parts_per_bucket
 from pinterest_audiences._jobs.reports import ListStatus
 from pinterest_audiences._jobs.state import RESENDS, to_blob, to_counts
+from pinterest_audiences._text import counted
 
 if TYPE_CHECKING:
     from pinterest_audiences._jobs.state import ListRow, State
@@ -420,7 +421,8 @@ def check_drift(state: State, row: ListRow, current: CustomerList) -> list[str]:
     findings: list[str] = []
     if added:
         findings.append(
-            f"drift: {added:,} records were added outside this tool since the last job; they are "
+            f"drift: {counted(added, 'record', 'were')} added outside this tool since the last "
+            "job; they are "
             "unknown to it, and a mirror does not remove them"
             if added > 0
             else "drift: Pinterest's counter of added records went back since the last job"
@@ -430,7 +432,8 @@ def check_drift(state: State, row: ListRow, current: CustomerList) -> list[str]:
     missing = row.missing + max(removed, 0)
     if missing:
         findings.append(
-            f"drift: {missing:,} records were removed outside this tool; the next mirror adds its "
+            f"drift: {counted(missing, 'record', 'were')} removed outside this tool; the next "
+            "mirror adds its "
             "whole source again"
         )
     if not added and not removed:

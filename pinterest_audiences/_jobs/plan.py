@@ -37,6 +37,7 @@ from pinterest_audiences._jobs.membership import (
 from pinterest_audiences._jobs.reports import escaped, finding_codes_of
 from pinterest_audiences._jobs.state import REMOVALS, RESENDS
 from pinterest_audiences._records.report import MIN_MATCHED_ACCOUNTS, estimate_matches
+from pinterest_audiences._text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -208,7 +209,7 @@ class Plan:
         kept = f", {self.keep:,} kept" if self.kind == "mirror" else ""
         lines.append(
             f"Plan: {self.add:,} to add, {self.remove:,} to remove{kept}; "
-            f"{self.calls:,} calls, {minutes}{pace}."
+            f"{counted(self.calls, 'call')}, {minutes}{pace}."
         )
         return "\n".join(lines)
 
@@ -362,7 +363,8 @@ class ExpectedRows:
         if too_few:
             compared = "" if self.count is not None else f" ({self.share:.0%} of {earlier:,})"
             raise GuardError(
-                f"{where}: the source has {rows:,} rows, but at least {minimum:,.0f}{compared} are "
+                f"{where}: the source has {counted(rows, 'row')}, but at least "
+                f"{minimum:,.0f}{compared} are "
                 "expected; it may be truncated, and nothing was sent",
                 guard="expected_rows",
             )
@@ -524,7 +526,7 @@ def list_warnings(counts: PlanCounts, mirror_options: MirrorOptions) -> list[str
             findings.append(f"the list may be TOO_SMALL: {expected}")
     elif size < MIN_MATCHED_ACCOUNTS:
         findings.append(
-            f"the list will be TOO_SMALL: {size:,} records cannot match "
+            f"the list will be TOO_SMALL: {counted(size, 'record')} cannot match "
             f"{MIN_MATCHED_ACCOUNTS} accounts"
         )
     if counts.new_codecs and counts.remove:
@@ -547,19 +549,21 @@ def source_findings(now: SourceFigures, last: SourceFigures | None, removals: in
     findings: list[str] = []
     if now.unreadable and removals:
         findings.append(
-            f"unreadable_rows: {now.unreadable:,} rows could not be read; up to "
+            f"unreadable_rows: {counted(now.unreadable, 'row')} could not be read; up to "
             f"{min(now.unreadable, removals):,} removals may be of these people"
         )
     if last is None or not removals:
         return findings
     if now.empty > last.empty:
         findings.append(
-            f"empty_rows: {now.empty:,} rows have no value, {last.empty:,} had none in the last "
+            f"empty_rows: {counted(now.empty, 'row', 'have')} no value, {last.empty:,} had none "
+            "in the last "
             "mirror"
         )
     if now.rows < (last.rows if now.is_pipe else _FEWER_ROWS_RATIO * last.rows):
         findings.append(
-            f"fewer_rows: the source has {now.rows:,} rows, the last mirror's had {last.rows:,}; "
+            f"fewer_rows: the source has {counted(now.rows, 'row')}, the last mirror's had "
+            f"{last.rows:,}; "
             "to detect a truncated source, set the number of rows to expect"
         )
     return findings
@@ -583,7 +587,7 @@ def check_guards(
     guards: dict[str, str] = {}
     if share > max_removal_share:
         guards["removals"] = (
-            f"{counts.remove:,} records of the source would be removed, more than "
+            f"{counted(counts.remove, 'record')} of the source would be removed, more than "
             f"{max_removal_share:.0%} of the {counts.possible:,} that the state file has of the "
             "list"
             if counts.removed_members is None
@@ -605,8 +609,9 @@ def unreadable_guard(now: SourceFigures, last: SourceFigures | None, removals: i
     if not removals or more <= 0:
         return ""
     return (
-        f"{now.unreadable:,} rows could not be read, {more:,} more than in the last mirror: up to "
-        f"{min(more, removals):,} of the {removals:,} removals may be of these people"
+        f"{counted(now.unreadable, 'row')} could not be read, {more:,} more than in the last "
+        "mirror: up to "
+        f"{min(more, removals):,} of the {counted(removals, 'removal')} may be of these people"
     )
 
 

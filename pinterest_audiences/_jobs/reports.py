@@ -11,6 +11,7 @@ from unicodedata import category
 from attrs import AttrsInstance, asdict, evolve, frozen
 
 from pinterest_audiences._models import OpenEnum
+from pinterest_audiences._text import counted
 
 if TYPE_CHECKING:
     from pinterest_audiences._models import JSON
@@ -240,7 +241,7 @@ class JobReport(_JSONReport):
         if self.sent_twice:
             lines.append(f"{self.sent_twice:>12,} sent twice: a response was lost")
         lines.append(
-            f"{self.batches:>12,} batches, {self.calls:,} calls, {self.bytes / 1e6:,.1f} MB, "
+            f"{self.batches:>12,} batches, {counted(self.calls, 'call')}, {self.bytes / 1e6:,.1f} MB, "
             f"{self.rate_limited:,} refused (429), {self.budget_seconds:,.0f} s waiting for the "
             "budget"
         )
@@ -309,7 +310,7 @@ class ListStatus(_JSONReport):
         which = f"list {where}{self.customer_list_id or '(not created)'}"
         account = f"of ad account {self.ad_account_id} ({self.origin})"
         unfinished = "" if self.settled else "; a job is unfinished"
-        lines = [f"{which} {account}: {self.records:,} records{doubt}{unfinished}"]
+        lines = [f"{which} {account}: {counted(self.records, 'record')}{doubt}{unfinished}"]
         lines += (
             f"  {job.kind} {job.job_id}: {job.status}, {job.acknowledged:,} of {job.planned:,}"
             for job in self.jobs
@@ -425,11 +426,12 @@ class ErasureReport(_JSONReport):
         return not self.unusable and not any(item.problem for item in self.lists)
 
     def __str__(self) -> str:
-        head = f"forget {escaped(self.reference) or '(no reference)'}: {self.people:,} identifiers"
+        people = counted(self.people, "identifier")
+        head = f"forget {escaped(self.reference) or '(no reference)'}: {people}"
         lines = [head + (f", {self.unusable:,} unusable" if self.unusable else "")]
         for item in self.lists:
             where = f'"{escaped(item.name)}" ' if item.name else ""
-            done = escaped(item.problem) or f"{item.records:,} records removed"
+            done = escaped(item.problem) or f"{counted(item.records, 'record')} removed"
             if item.gone:
                 done = "gone at Pinterest; its state was erased"
             which = item.customer_list_id or "(not created)"

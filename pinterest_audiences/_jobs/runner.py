@@ -82,6 +82,7 @@ from pinterest_audiences._jobs.unfinished import (
     removal_jobs,
     unanswered_jobs,
 )
+from pinterest_audiences._text import counted
 
 if TYPE_CHECKING:
     from pinterest_audiences._jobs.keys import KeyedSource
@@ -582,7 +583,7 @@ class ListSession:
         for job in await in_thread(self.state.jobs, self.list_key, "running"):
             done, total = await in_thread(self.state.count_records, job.key)
             self.findings.append(
-                f"{job.kind} {job.key} is finished first: {total - done:,} records are left of it"
+                f"{job.kind} {job.key} is finished first: {counted(total - done, 'record', 'are')} left of it"
             )
 
     def make_plan(
@@ -755,10 +756,12 @@ async def assume_unfinished(
     for job in removals:
         pending = await in_thread(pending_removals, state, job.key)
         count = sum(batch.count for batch in pending)
-        text = f"{job.kind} {job.key} is finished first: {count:,} removals are left of it"
+        text = (
+            f"{job.kind} {job.key} is finished first: {counted(count, 'removal', 'are')} left of it"
+        )
         in_source = await in_thread(count_in_source, state, pending, source)
         if in_source:
-            text += f"; {in_source:,} of them are in the source and are added again afterwards"
+            text += f"; {in_source:,} of them in the source, to be added again afterwards"
         findings.append(text)
     not_received = () if unanswered.lists else unanswered.jobs
     unfinished = UnfinishedJobs(

@@ -25,6 +25,7 @@ from pinterest_audiences._jobs.database import Database, real_path, upload_path
 from pinterest_audiences._jobs.job_errors import ListBusyError, StateError, disk_error
 from pinterest_audiences._jobs.keys import CODECS, KeyCodec
 from pinterest_audiences._jobs.reports import JobReport, escaped
+from pinterest_audiences._text import counted
 
 if TYPE_CHECKING:
     from pinterest_audiences._http.session import CallMetrics
@@ -843,4 +844,4 @@ def _refused(count: int) -> list[str]:
     """Return the finding about refused records."""
     if not count:
         return []
-    return [f"Pinterest refused {count:,} records individually (400); they were left out"]
+    return [f"Pinterest refused {counted(count, 'record')} individually (400); left out"]

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ from pinterest_audiences._records.chunks import (
     WarningCode,
 )
 from pinterest_audiences._records.samples import MaskedSample, SampleCollector
+from pinterest_audiences._text import counted
 
 __all__ = [
     "MIN_MATCHED_ACCOUNTS",
@@ -57,15 +59,16 @@ class DataWarningType(OpenEnum):
 
 
 _DESCRIPTIONS: Mapping[DataWarningType, str] = {
-    DataWarningType.MIXED_PLAIN_AND_HASHED: "hashed values among plain ones: is this one column?",
+    DataWarningType.MIXED_PLAIN_AND_HASHED: "hashed value{s} among plain ones: is this one column?",
     DataWarningType.MIXED_ALGORITHMS: "hashed by another algorithm than most: is this one column?",
-    DataWarningType.UPPER_CASE_HASHES: "hashes in upper case, converted to lower case to match",
-    DataWarningType.RESERVED_DOMAINS: "addresses without a mailbox (example.com): test data?",
-    DataWarningType.MAYBE_UNDASHED_IDS: "values of 32 digits, sent as MD5; ids must have dashes",
-    DataWarningType.CELLS_LEFT_OUT: "cells left out of rows with other identifiers",
-    DataWarningType.EMPTY_FILES: "files without rows: are they complete?",
-    DataWarningType.UNREAD_SHEETS: "other sheets with content are not read: select one by name",
+    DataWarningType.UPPER_CASE_HASHES: "hash{es} in upper case, converted to lower case to match",
+    DataWarningType.RESERVED_DOMAINS: "address{es} at reserved domains (example.com): test data?",
+    DataWarningType.MAYBE_UNDASHED_IDS: "value{s} of 32 digits, sent as MD5; ids must have dashes",
+    DataWarningType.CELLS_LEFT_OUT: "cell{s} left out of rows with other identifiers",
+    DataWarningType.EMPTY_FILES: "file{s} without rows: incomplete?",
+    DataWarningType.UNREAD_SHEETS: "other sheet{s} with content: not read, select one by name",
 }
+_PLURAL = re.compile(r"\{(\w+)\}")  # the ending of a noun
 _KIND_BY_WARNING: Mapping[WarningCode, DataWarningType] = {
     WarningCode.UPPER_CASE_HASH: DataWarningType.UPPER_CASE_HASHES,
     WarningCode.RESERVED_DOMAIN: DataWarningType.RESERVED_DOMAINS,
@@ -92,7 +95,10 @@ class DataWarning:
     def __str__(self) -> str:
         where = f"{self.column}: " if self.column else ""
         detail = f" ({self.detail})" if self.detail else ""
-        return f"{where}{self.count:,} {_DESCRIPTIONS.get(self.kind, self.kind)}{detail}"
+        text = _PLURAL.sub(
+            "" if self.count == 1 else r"\1", _DESCRIPTIONS.get(self.kind, self.kind)
+        )
+        return f"{where}{self.count:,} {text}{detail}"
 
 
 def column_findings(
@@ -339,7 +345,7 @@ class PreparationReport:
             )
         if self.rejects.get(RejectReason.EMPTY) == self.values:
             raise SourceError(
-                f"none of the {self.rows:,} rows has a value in the column that was read",
+                f"no value in the column that was read, in {counted(self.rows, 'row')}",
                 source=self.source,
                 param="column",
                 suggestion=suggest("choose another with {column}", column=...),
@@ -373,12 +379,12 @@ class PreparationReport:
         limit = "" if self.limit is None else f"; limited to the first {self.limit:,}"
         lines = [
             f"{self.source}{columns}: {self.kind}",
-            f"{self.rows:>12,} rows{unread}{limit}",
-            *([f"{self.blank:>12,} blank rows, skipped"] if self.blank else ()),
-            *([f"{self.values:>12,} values"] if self.values != self.rows else ()),
-            f"{self.records:>12,} records{_format_forms(self.forms)}",
-            f"{self.duplicates:>12,} duplicates",
-            f"{self.rejected:>12,} rejects",
+            f"{counted(self.rows, 'row', width=12)}{unread}{limit}",
+            *([f"{counted(self.blank, 'blank row', width=12)}, skipped"] if self.blank else ()),
+            *([counted(self.values, "value", width=12)] if self.values != self.rows else ()),
+            f"{counted(self.records, 'record', width=12)}{_format_forms(self.forms)}",
+            counted(self.duplicates, "duplicate", width=12),
+            counted(self.rejected, "reject", width=12),
         ]
         for reason, count in sorted(self.rejects.items(), key=lambda item: (-item[1], item[0])):
             rows = ", ".join(first_places(self, reason))
@@ -438,7 +444,7 @@ class MatchEstimate:
     def __str__(self) -> str:
         verdict = "enough" if self.reaches_minimum else f"{self.records_needed:,} records needed"
         return (
-            f"{self.records:,} records at a match rate of {self.match_rate:.0%}: about "
+            f"{counted(self.records, 'record')} at a match rate of {self.match_rate:.0%}: about "
             f"{self.expected_matches:,} of the "
             f"{MIN_MATCHED_ACCOUNTS} matched accounts needed; {verdict}"
         )

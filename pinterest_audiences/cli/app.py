@@ -88,12 +88,14 @@ class Command:
         function: The module and function that run it, as ``module:function``.
         help: What it does, in one line.
         example: A working command line, without the program's name.
+        optional: The name of its optional argument, for the usage.
     """
 
     name: str
     function: str
     help: str
     example: str
+    optional: str = "FILE"
 
 
 # In this order the examples work one after the other; the tests run them.
@@ -139,6 +141,7 @@ COMMANDS = (
         "accounts:get",
         "Show one ad account, and your roles on it.",
         "accounts get --emulator",
+        optional="ACCOUNT",
     ),
     Command(
         "doctor",
@@ -361,6 +364,7 @@ def make_app(
         common_options: A function with these options, which the help of the program explains.
     """
     hidden = Group("", show=False)
+    options = Group("Options", sort_key=3)  # below those of the list, above those of the source
     app = _App(
         name="pinterest-audiences",
         help="Upload customer lists to Pinterest and keep them in sync.",
@@ -368,6 +372,7 @@ def make_app(
         help_epilogue=_OVERVIEW_EPILOGUE,
         version=__version__,
         help_format="plaintext",
+        group_parameters=options,
         help_formatter=HelpFormatter(overview=OVERVIEW, explain_common=common_options is not None),
     )
     for flag in ("--help", "--version"):
@@ -388,7 +393,9 @@ def make_app(
             name=name,
             help=command.help,
             help_epilogue="",
-            help_formatter=HelpFormatter(example=command.example, link=_link(command.name)),
+            help_formatter=HelpFormatter(
+                example=command.example, link=_link(command.name), optional=command.optional
+            ),
             group=None if parent_name else groups[titles[name]],
         )
     if common_options is not None:

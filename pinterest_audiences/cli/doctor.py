@@ -23,6 +23,7 @@ from pinterest_audiences._errors import (
 )
 from pinterest_audiences._http.network import Network
 from pinterest_audiences._models import CUSTOMER_LIST_ROLES
+from pinterest_audiences._text import counted
 from pinterest_audiences._version import __version__
 from pinterest_audiences.cli.error_reports import (
     ErrorReport,
@@ -90,8 +91,8 @@ def run_checks(context: Context, *, offline: bool) -> list[CheckResult]:
         ("installation", _installation),
         ("configuration", _configuration),
         ("network", _network),
-        ("ad_account", _ad_account),
         ("credentials", _credentials),
+        ("ad_account", _ad_account),
         ("state", _state),
     ]
     results = [result for name, check in checks for result in _check(name, check, context)]
@@ -115,12 +116,11 @@ def _check(
 
 
 def _error(name: str, report: ErrorReport) -> CheckResult:
+    finding, remedy = report.message, report.hint
+    if report.code == "no_credentials":  # whose message is long, because it says what to do
+        finding, remedy = finding.partition(": ")[0], f"`auth login`; {remedy}"
     return CheckResult(
-        check=name,
-        verdict="error",
-        finding=report.message,
-        remedy=report.hint,
-        exit=report.exit,
+        check=name, verdict="error", finding=finding, remedy=remedy, exit=report.exit
     )
 
 
@@ -177,6 +177,15 @@ def _network(context: Context) -> Iterator[CheckResult]:
 
 
 def _ad_account(context: Context) -> Iterator[CheckResult]:
+    if context.ad_account_or_none is None and context.credentials().find() is None:
+        yield CheckResult(
+            check="ad_account",
+            verdict="error",
+            finding="no ad account",
+            remedy="`auth login` lets you choose one; or use --ad-account",
+            exit=ExitCode.USAGE,
+        )
+        return
     yield CheckResult(check="ad_account", finding=context.ad_account)
 
 
@@ -217,11 +226,13 @@ def _state(context: Context) -> Iterator[CheckResult]:
         yield CheckResult(
             check="state",
             verdict="warning",
-            finding=f"{path}: {unfinished} lists have an unfinished job",
+            finding=f"{path}: {counted(unfinished, 'list', 'have')} an unfinished job",
             remedy="`resume`",
         )
         return
-    yield CheckResult(check="state", finding=f"{path}: {len(known)} lists, no unfinished job")
+    yield CheckResult(
+        check="state", finding=f"{path}: {counted(len(known), 'list')}, no unfinished job"
+    )
 
 
 def _read(context: Context) -> Iterator[CheckResult]:
@@ -324,9 +335,8 @@ def run_live_check(context: Context, report: Path) -> VerificationReport:
         raise
     _write_report(context, report, verification.to_markdown())
     request = "" if context.emulated else "; it has no ids and names: please file it as an issue"
-    context.console.note(
-        f"{len(verification.differences)} differences; the report is in {report}{request}"
-    )
+    differences = counted(len(verification.differences), "difference")
+    context.console.note(f"{differences}; the report is in {report}{request}")
     return verification
 
 

@@ -526,8 +526,11 @@ def _unknown_command(chain: str, error: CycloptsError) -> str:
     before = f"{chain} " if chain else ""
     names = [each.name.removeprefix(before) for each in COMMANDS if each.name.startswith(before)]
     names = list(dict.fromkeys(name.partition(" ")[0] for name in names))
-    close = _close((error.unused_tokens or [""])[0], names)
-    return f"no such command{close}; commands: {', '.join(names)}"
+    word = (error.unused_tokens or [""])[0]
+    close = _close(word, names)
+    if close:  # then the word cannot be a token or a customer
+        return f"no such command: {word}{close}"
+    return f"no such command; commands: {', '.join(names)}"
 
 
 def _close(word: str, names: list[str]) -> str:

@@ -33,12 +33,14 @@ class HelpFormatter(DefaultFormatter):
         explain_common: Whether to explain the common options, in place of their names only.
         example: A command line for the end of the page, without the name of the program.
         link: The address of a page of the documentation, for the end of the page.
+        optional: The optional argument of a command, for its usage.
     """
 
     overview: Mapping[str, Mapping[str, str]] = field(factory=dict[str, Mapping[str, str]])
     explain_common: bool = False
     example: str = ""
     link: str = ""
+    optional: str = "FILE"
 
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:  # noqa: ARG002 - a protocol
         """Print a panel."""
@@ -71,8 +73,9 @@ class HelpFormatter(DefaultFormatter):
             console.print(Text(f"  {text}"), soft_wrap=True)
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
-        """Print the usage without a blank line below it."""
-        super().render_usage(console, options, str(usage).strip())
+        """Print the usage with the names of optional arguments, without a blank line below it."""
+        text = str(usage).strip().replace("[ARGS...]", f"{self.optional}...")
+        super().render_usage(console, options, text.replace("[ARGS]", f"[{self.optional}]"))
 
     def render_description(
         self,

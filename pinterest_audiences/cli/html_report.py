@@ -29,6 +29,7 @@ from pinterest_audiences._records.report import (
     estimate_matches,
 )
 from pinterest_audiences._redaction import NOT_SHOWN, looks_like_identifier, redact
+from pinterest_audiences._text import counted
 from pinterest_audiences._version import __version__
 from pinterest_audiences.cli.error_reports import CommandError, ExitCode, usage_error
 
@@ -148,7 +149,7 @@ def check_page(checked: CheckedSource, problem: str, now: float) -> str:
     if len(report.files) > 1:
         sections.append(_section("Files", _files(report)))
     files = len(report.files)  # the name of several files has their folder
-    name = f"{files:,} files" if files > 1 else _name(report.source)
+    name = f"{counted(files, 'file')}" if files > 1 else _name(report.source)
     contents = "counts, row numbers and names of files, and nothing that is in the files"
     if checked.samples:
         contents += ", except masked examples"
@@ -336,12 +337,16 @@ def _summary(checked: CheckedSource, problem: str) -> str:
     elif _is_too_small(checked):
         style, verdict = "warn", "At this match rate the list may be TOO_SMALL"
     else:
-        style, verdict = "good", f"{report.records:,} records can be sent"
+        style, verdict = "good", f"{counted(report.records, 'record')} can be sent"
     figures = {"rows": report.rows, "records": report.records, "rejected": report.rejected}
     if checked.counts_duplicates:
         figures["duplicates"] = report.duplicates
     read = f"Identifiers: {escape(report.kind)}"
-    limit = "" if report.limit is None else f"; only the first {report.limit:,} rows were read"
+    limit = (
+        ""
+        if report.limit is None
+        else f"; only the first {counted(report.limit, 'row', 'were')} read"
+    )
     return f'{_verdict(style, verdict)}<p class="soft">{read}{limit}</p>\n{_figures(figures)}'
 
 
@@ -408,7 +413,7 @@ def _rejects(report: PreparationReport) -> str:
         )
     return (
         f'<ul class="bars">{"".join(rows)}</ul>\n<p class="soft">Shares are of '
-        f"{report.values:,} values. Row numbers count below the header.</p>"
+        f"{counted(report.values, 'value')}. Row numbers count below the header.</p>"
     )
 
 
@@ -434,7 +439,7 @@ def _forecast(checked: CheckedSource) -> str:
             _bar(
                 f"<strong>{name}, as given</strong>" if rate == given else name,
                 min(matches / _MAX_SCALE_MATCHES, 1),
-                f"{matches:,} accounts",
+                f"{counted(matches, 'account')}",
                 style="good" if estimate.reaches_minimum else "warn",
                 mark=MIN_MATCHED_ACCOUNTS / _MAX_SCALE_MATCHES,
             )
@@ -478,7 +483,7 @@ def _files(report: PreparationReport) -> str:
     shown = files[:_MAX_SHOWN_FILES]
     rows = [[_name(name), f"{count:,}"] for name, count in shown]
     more = len(files) - len(shown)
-    note = f'<p class="soft">And {more:,} more files.</p>' if more else ""
+    note = f'<p class="soft">And {counted(more, "more file")}.</p>' if more else ""
     return _table(["file", "rows"], rows) + note
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, cast
 from pinterest_audiences._jobs.job_errors import AudienceError
 from pinterest_audiences._jobs.reports import JobReport, escaped
 from pinterest_audiences._records.report import MIN_MATCHED_ACCOUNTS
+from pinterest_audiences._text import counted
 from pinterest_audiences.cli.error_reports import GUARD_CONFIRMED_BY
-from pinterest_audiences.cli.output import counted, plain
+from pinterest_audiences.cli.output import plain
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pinterest_audiences.cli.output import Line
 
 __all__ = [
+    "duplicates_of",
     "report_without_audience",
     "share_text",
     "show_dry_plan",
@@ -33,9 +35,10 @@ __all__ = [
 
 _REJECT_COLUMNS = ("reason", "values", "share", "first_rows")
 _MIN_SHOWN_SHARE = 0.001
+_MIN_SHOWN_MEGABYTES = 0.1
 _DRY_RUN = "dry run: nothing was sent"
 _REJECTS = " values were rejected: "  # in the finding about them
-_TIMES = ("started", "finished")
+_TIMES = ("begun", "started", "finished")
 _COLUMNS = (
     "job_id",
     "kind",
@@ -74,6 +77,8 @@ def _report_lines(report: JobReport, plan: Plan | None, begun: float) -> Iterato
     """Yield what was sent and rejected, how long it took, and the findings."""
     yield _outcome(report, plan)
     yield from _reject_line(report.source)
+    if duplicates := duplicates_of(report):
+        yield (f"{counted(duplicates, 'duplicate')} in the source: each record is sent once",)
     if report.calls:
         yield (_effort(report, begun),)
     for count, text in (
@@ -95,15 +100,31 @@ def _report_lines(report: JobReport, plan: Plan | None, begun: float) -> Iterato
             yield ((f"! {plain(finding)}", "yellow"),)
 
 
+def duplicates_of(report: JobReport) -> int:
+    """Return how many records of the source of an upload were duplicates, which are not sent."""
+    if report.kind != "upload" or not isinstance(report.source, dict):
+        return 0
+    return max(cast("int", report.source.get("records") or 0) - report.planned, 0)
+
+
 def _effort(report: JobReport, begun: float) -> str:
     """Return the requests of a job, and how long it took unless it was begun by another command."""
-    text = f"{counted(report.calls, 'request')}, {report.bytes / 1e6:,.1f} MB"
+    text = f"{counted(report.calls, 'request')}, {_size(report.bytes)}"
     if report.started >= begun:
         seconds = (report.finished or report.started) - report.started
         text = f"Took {'under a second' if seconds < 1 else f'{seconds:,.0f} s'}: {text}"
     if report.budget_seconds < 1:
         return text
     return f"{text}; {report.budget_seconds:,.0f} s were spent waiting for the rate limit"
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes in kB, or in MB from 0.1 of them."""
+    return (
+        f"{count / 1e6:,.1f} MB"
+        if count >= _MIN_SHOWN_MEGABYTES * 1e6
+        else f"{count / 1e3:,.1f} kB"
+    )
 
 
 def _outcome(report: JobReport, plan: Plan | None) -> Line:

@@ -36,6 +36,7 @@ __all__ = [
     "OrderChoice",
     "PathText",
     "ReadOptions",
+    "RetryTimeout",
     "SourceOptions",
     "common_options",
     "expected_count",
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 _MAX_PAGE_SIZE = 250
-_SOURCE = Group("Source", sort_key=3)
+_SOURCE = Group("Source", sort_key=4)
 
 Flag: TypeAlias = Annotated[bool, Parameter(negative="", show_default=False)]
 """An option without a value."""
@@ -69,6 +70,9 @@ else:
     PathText = str | Path
     File = Annotated[PathText, _FILE]
 """A path, a URL, or ``-`` for standard input."""
+
+RetryTimeout: TypeAlias = Annotated[float, Parameter(show_default=lambda _: "7200, two hours")]
+"""Seconds for which a batch is retried."""
 
 ListId: TypeAlias = Annotated[str, Parameter(name="LIST")]
 """The id or the name of a list, or its alias in the profile."""
@@ -218,7 +222,9 @@ class ListSelector:
             CommandError: None or both are set.
         """
         if (self.name is None) == (self.list_id is None):
-            raise usage_error("use exactly one of --name and --list")
+            both = self.name is not None
+            problem = "use either --name or --list" if both else "--name or --list is missing"
+            raise usage_error(problem, "see --help")
 
 
 @Parameter(name="*", group=Group("Audience", sort_key=2))
@@ -232,7 +238,7 @@ class AudienceOptions:
     """
 
     audience: str | None = None
-    wait: float = 0.0
+    wait: Annotated[float, Parameter(show_default=False)] = 0.0
 
     def check(self) -> None:
         """Check the options, before a long source is read.

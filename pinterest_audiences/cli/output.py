@@ -38,7 +38,6 @@ __all__ = [
     "Line",
     "LogFormat",
     "Output",
-    "counted",
     "has_colors",
     "plain",
     "styled_text",
@@ -64,6 +63,8 @@ _INDENT = "  "
 _SECONDS_BY_UNIT = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _MAX_RELATIVE_DAYS = 30  # older times are shown as a date
 _COMMAND = "pinterest-audiences "  # in a message; copied with its options
+_QUOTED_COMMAND = re.compile("`[^`]*`")
+_UNBREAKABLE = "\ue000"  # stands for a blank of a quoted command while a message is folded
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*")
 _NUMERIC = re.compile(r"<?-?[\d,.]+%?")
 _ID = re.compile(r"(.*_)?ids?|row|first_rows")  # keys of numbers without separators
@@ -272,11 +273,12 @@ class _Screen:
         self._write(self._text.assemble(*line))
 
     def message(self, text: str, style: str) -> None:
-        """Write a message with its first word in a style; lines with a command are not folded."""
+        """Write a message with its first word in a style, folded, but not inside of a command."""
         for line in styled_text(text, style).split("\n", allow_blank=True):
-            if _COMMAND in line.plain:
+            if _COMMAND in _QUOTED_COMMAND.sub("", line.plain):
                 self._write(line)
             else:
+                line.plain = _QUOTED_COMMAND.sub(_without_blanks, line.plain)
                 first, sign, _ = line.plain.partition(": ")
                 self._folded(line, len(first + sign) if sign and style else 0)
                 style = ""
@@ -398,8 +400,13 @@ class _Screen:
         return list(lines)
 
     def _write(self, text: Text) -> None:
+        text.plain = text.plain.replace(_UNBREAKABLE, " ")
         text.rstrip()
         self._terminal.print(text, soft_wrap=True)
+
+
+def _without_blanks(command: re.Match[str]) -> str:
+    return command[0].replace(" ", _UNBREAKABLE)
 
 
 def has_colors(stream: TextIO) -> bool:
@@ -514,11 +521,6 @@ def _relative_time(text: str, *, brief: bool) -> str:
 
 def _is_long(cell: _Cell) -> bool:
     return _longest_word(cell[0]) > _LONG_WORD_COLUMNS
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as ``1,900 records``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _longest_word(text: str) -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pinterest_audiences._jobs.reports import JobEvent, JobEventType
+from pinterest_audiences._text import counted
 from pinterest_audiences.cli.output import BrokenPipeSafe, styled_text
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class _LineProgress:
             if not progress.complete:
                 self._console.note(self._reading.line())
             elif self._plans:
-                self._console.note(f"planning: {progress.rows:,} rows")
+                self._console.note(f"planning: {counted(progress.rows, 'row')}")
 
     def __call__(self, event: JobEvent) -> None:
         """Print an event of a job."""
@@ -188,7 +189,7 @@ class _BarProgress:
         self._remove_source()
         if shown and self._plans:
             self._source = self._add("planning")
-            count = f"{rows:,}" if self._narrow else f"{rows:,} rows"
+            count = f"{rows:,}" if self._narrow else counted(rows, "row")
             self._display().update(self._source, count=count, refresh=True)
 
     def _note(self, event: JobEvent) -> str:
@@ -277,7 +278,7 @@ def _line(event: JobEvent, rate: str) -> str:
     share = f" ({event.done / event.total:.0%})" if event.total else ""
     note = _note(event) or rate
     left = "" if event.seconds_left is None else f", {event.seconds_left:,.0f} s left"
-    line = f"job {event.job_id}: {event.done:,} of {event.total:,} records{share}"
+    line = f"job {event.job_id}: {event.done:,} of {counted(event.total, 'record')}{share}"
     return f"{line}, {note}{left}" if note else f"{line}{left}"
 
 
@@ -316,7 +317,7 @@ class _Reading:
         if progress is None:
             return ""
         if progress.bytes_read is None:
-            return f"{progress.rows:,} rows"
+            return counted(progress.rows, "row")
         return f"{progress.bytes_read / 1e6:,.1f}/{(progress.bytes_total or 0) / 1e6:,.1f} MB"
 
     def short_count(self) -> str:
@@ -335,7 +336,7 @@ class _Reading:
     def line(self) -> str:
         """Return a line for a log."""
         rows = 0 if self._progress is None else self._progress.rows
-        parts = [f"reading: {rows:,} rows"]
+        parts = [f"reading: {counted(rows, 'row')}"]
         if self._progress is not None and self._progress.bytes_read is not None:
             parts.append(f"{self.count()} ({self.share()})")
         elif self.total:

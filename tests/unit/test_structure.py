@@ -27,7 +27,7 @@ from pinterest_audiences import emulator
 # its neighbours, and not for types either. The emulator stands outside: it imports nothing of the
 # rest, so that the two can disagree.
 LEVELS = (
-    ("_version", "_models", "_httpx"),
+    ("_version", "_models", "_httpx", "_text"),
     ("_errors", "_redaction"),
     ("_threads", "_config", "_file_lock"),
     ("_credentials", "_records", "_pagination", "_portal"),

@@ -105,6 +105,8 @@ def login(
     if credentials.environment_first:
         context.console.warn("the environment also has a token, which is used instead of the login")
     context.out.row(_summary(context, credentials) | {"ad_account_id": account})
+    if context.out.is_human:
+        context.out.command("Next", context.next_command("doctor"))
 
 
 def status(*, common: CommonOptions = DEFAULT_OPTIONS, context: ContextArg) -> ExitCode:

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from pinterest_audiences._errors import PinterestAudiencesError
 from pinterest_audiences._records.prepare import check_reject_share
 from pinterest_audiences._records.report import MIN_MATCHED_ACCOUNTS
+from pinterest_audiences._text import counted
 from pinterest_audiences.cli.context import Context, ContextArg
 from pinterest_audiences.cli.error_reports import error_report
 from pinterest_audiences.cli.html_report import CheckedSource, check_page, check_path, write_page
@@ -29,7 +30,7 @@ from pinterest_audiences.cli.options import (
     expected_count,
     preparation,
 )
-from pinterest_audiences.cli.output import counted, plain
+from pinterest_audiences.cli.output import plain
 from pinterest_audiences.cli.progress import progress_display
 
 if TYPE_CHECKING:
@@ -183,16 +184,14 @@ def _count_lines(report: PreparationReport, *, counts_duplicates: bool) -> Itera
         f": {counted(report.rows, 'row')} of {report.kind}{column}",
     )
     yield ()
-    yield (("  +", "green"), f" {report.records:>11,} records can be sent")
+    included = "" if counts_duplicates else ", duplicates included"
+    yield (("  +", "green"), f" {counted(report.records, 'valid record', width=11)}{included}")
     share = share_text(report.rejected, report.values)
     yield (("  -", "red"), f" {report.rejected:>11,} rejected ({share} of the values)")
     if counts_duplicates:
-        yield ("  =", f" {report.duplicates:>11,} duplicates")
+        yield ("  =", f" {counted(report.duplicates, 'duplicate', width=11)}")
     if report.blank:
-        yield (
-            "   ",
-            f" {report.blank:>11,} blank {'row' if report.blank == 1 else 'rows'}, skipped",
-        )
+        yield ("   ", f" {counted(report.blank, 'blank row', width=11)}, skipped")
     if report.findings:
         yield ()
     for finding in report.findings:
@@ -205,7 +204,7 @@ def _forecast_lines(report: PreparationReport, match_rate: float | None) -> Iter
     yield (("Match forecast", "bold"), f": an audience needs {minimum} matched accounts")
     if records < minimum:
         yield (
-            (f"  TOO_SMALL: {records:,} records cannot match {minimum} accounts", "red"),
+            (f"  TOO_SMALL: {counted(records, 'record')} cannot match {minimum} accounts", "red"),
             f"; {minimum - records:,} more at least",
         )
         return
@@ -264,7 +263,7 @@ def hash_records(
         )
         context.out.rows(_hashes(ready, source.kind), columns)
     report = ready.report
-    context.console.note(f"{report.records:,} records of {report.rows:,} rows")
+    context.console.note(f"{counted(report.records, 'record')} of {counted(report.rows, 'row')}")
     _check(context, report, share, expected)
 
 
@@ -279,7 +278,7 @@ def _check(
         SourceError: No row has a value.
     """
     if report.limit is not None:
-        context.console.warn(f"only the first {report.limit:,} rows of the source were read")
+        context.console.warn(f"only the first {counted(report.limit, 'row', 'were')} read")
     check_reject_share(report, share)
     if expected is not None:
         expected.check(report.source, report.rows, None)

@@ -11,6 +11,7 @@ from pinterest_audiences._errors import SourceError
 from pinterest_audiences._records.prepare import prepare
 from pinterest_audiences.cli.context import ContextArg
 from pinterest_audiences.cli.error_reports import usage_error
+from pinterest_audiences.cli.job_output import duplicates_of
 from pinterest_audiences.cli.options import (
     DEFAULT_OPTIONS,
     DEFAULT_SOURCE,
@@ -129,6 +130,7 @@ def demo(
         {
             "customers": source_report.get("rows"),
             "rejected": source_report.get("rejected"),
+            "duplicates": duplicates_of(report),
             "added": report.added,
             "customer_list_id": ready.id,
             "customer_list_name": ready.name,

@@ -78,7 +78,8 @@ def serve(
     if compress:
         words.append("--compress")
     context.console.note(
-        "set PINTEREST_API_URI to the URL below, and PINTEREST_ACCESS_TOKEN to any value"
+        "in another terminal, set PINTEREST_API_URI to the URL below, PINTEREST_ACCESS_TOKEN to "
+        "any value,\nand PINTEREST_AD_ACCOUNT_ID to any number"
     )
     if fresh:
         return ExitCode(main(words))

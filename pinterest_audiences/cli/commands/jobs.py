@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from pinterest_audiences._errors import SourceError
 from pinterest_audiences._http.operations import is_id
 from pinterest_audiences._jobs.job_errors import JobsInterruptedError
+from pinterest_audiences._text import counted
 from pinterest_audiences.cli.context import Context, ContextArg
 from pinterest_audiences.cli.error_reports import ExitCode, require_confirmation, usage_error
 from pinterest_audiences.cli.job_output import (
@@ -26,11 +27,12 @@ from pinterest_audiences.cli.options import (
     Flag,
     ListId,
     ReadOptions,
+    RetryTimeout,
     expected_count,
     file_exists,
     open_files,
 )
-from pinterest_audiences.cli.output import counted, plain, to_row
+from pinterest_audiences.cli.output import plain, to_row
 from pinterest_audiences.cli.progress import progress_display
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def resume(
     *,
     list_id: _ListFlag = None,
     dry_run: Flag = False,
-    retry_timeout: float = 7200.0,
+    retry_timeout: RetryTimeout = 7200.0,
     batch_size: int | None = None,
     common: CommonOptions = DEFAULT_OPTIONS,
     context: ContextArg,
@@ -199,10 +201,12 @@ def wait(
         context: Context of the command.
     """
     interval = 0.5 if context.emulated else 5.0
+    reference = context.list_reference(list_id)
+    shown = f"list {reference}"
     with context.client(exclusive=False) as client, progress_display(context.console) as progress:
-        reference = context.list_reference(list_id)
-        # A name is not repeated: it may be a mistyped argument, such as a customer.
-        shown = f"list {reference}" if is_id(reference) else "the list"
+        if not is_id(reference):
+            found = client.find_customer_list(context.ad_account, reference)
+            reference, shown = found.id, f'list "{found.name}" ({found.id})'
         progress.wait(f"waiting until {shown} is ready")
         ready = client.wait_until_ready(
             context.ad_account, reference, timeout=timeout, poll_interval=interval
@@ -222,7 +226,7 @@ def forget(
     all_accounts: Flag = False,
     yes: Flag = False,
     dry_run: Flag = False,
-    retry_timeout: float = 7200.0,
+    retry_timeout: RetryTimeout = 7200.0,
     batch_size: int | None = None,
     expect_rows: str | None = None,
     common: CommonOptions = DEFAULT_OPTIONS,
@@ -267,7 +271,8 @@ def forget(
         accounts = _accounts(context) if all_accounts else [context.ad_account]
         targets = read_targets(people, kind, expected)
         receipt = _dry_receipt(context, accounts, targets, reference)
-        context.console.note("dry run: nothing was sent")
+        if not context.out.is_human:  # whose receipt says so
+            context.console.note("dry run: nothing was sent")
         _refuse_empty(receipt, people)
         _show_receipt(context, receipt, dry_run=True)
         return _exit_code(context, receipt, kind)
@@ -310,7 +315,7 @@ def _exit_code(context: Context, receipt: ErasureReport, kind: str) -> ExitCode:
     if any(each.problem for each in receipt.lists):
         return ExitCode.UNFINISHED
     if receipt.unusable:
-        context.console.warn(f"{receipt.unusable:,} identifiers are not of kind {kind}")
+        context.console.warn(f"{counted(receipt.unusable, 'identifier', 'are')} not of kind {kind}")
         return ExitCode.INPUT
     return ExitCode.OK
 
@@ -372,7 +377,9 @@ def _dry_receipt(
 def _show_receipt(context: Context, receipt: ErasureReport, *, dry_run: bool) -> None:
     if context.out.form in ("json", "ndjson"):
         # Receipts are stored as evidence; mark those of dry runs.
-        context.out.row({**to_json(receipt.to_dict()), "dry_run": dry_run})
+        context.out.row(
+            {**to_json(receipt.to_dict()), "complete": receipt.complete, "dry_run": dry_run}
+        )
         return
     if not context.out.is_human:
         context.console.note(f"identifiers: {receipt.people:,}, invalid: {receipt.unusable:,}")
@@ -396,7 +403,7 @@ def _receipt_lines(receipt: ErasureReport, *, dry_run: bool) -> Iterator[Line]:
         done = (f"Erased {people} from {lists}", "bold yellow" if failed else "bold green")
         yield (done, f": {counted(records, 'record')} removed{reference}")
     if receipt.unusable:
-        yield ((f"Rejected {receipt.unusable:,} identifiers of another kind", "yellow"),)
+        yield ((f"Rejected {counted(receipt.unusable, 'identifier')} of another kind", "yellow"),)
     if failed:
         yield ((f"{counted(failed, 'list')} failed; run the same command again", "red"),)
     elif not dry_run:

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from pinterest_audiences._jobs.job_errors import PlanError
 from pinterest_audiences._jobs.plan import MAX_REMOVAL_SHARE, Plan
+from pinterest_audiences._text import counted
 from pinterest_audiences.cli.context import Context, ContextArg
 from pinterest_audiences.cli.error_reports import usage_error
 from pinterest_audiences.cli.job_output import (
@@ -32,6 +33,7 @@ from pinterest_audiences.cli.options import (
     Flag,
     ListSelector,
     PathText,
+    RetryTimeout,
     SourceOptions,
     preparation,
 )
@@ -111,7 +113,7 @@ def mirror(
     dry_run: Flag = False,
     keep_unhashed: Flag = False,
     allow_other_type: Flag = False,
-    retry_timeout: float = 7200.0,
+    retry_timeout: RetryTimeout = 7200.0,
     batch_size: int | None = None,
     expect_rows: str | None = None,
     common: CommonOptions = DEFAULT_OPTIONS,
@@ -252,7 +254,7 @@ def _refuse_limit(source: SourceOptions) -> None:
     """
     if source.limit is not None:
         raise usage_error(
-            f"--limit: a mirror of the first {source.limit:,} rows would remove all other "
+            f"--limit: a mirror of the first {counted(source.limit, 'row')} would remove all other "
             "customers from the list",
             "try the rows with `check --limit`, or send them to a separate list with "
             "`upload --limit`",

@@ -94,7 +94,7 @@ def test_error_without_credentials_is_that_of_clients_with_profile_and_store(
     assert "`pinterest-audiences auth login --profile 'my shop'`" in message
     with pytest.raises(ConfigurationError) as failed:
         token_from_environment(profile="my shop")
-    assert str(failed.value) == message.replace(": set", ": pass access_token=, set")
+    assert str(failed.value) == message.replace(": log", ": pass access_token=, log")
 
 
 def test_auth_status_shows_environment_before_login(
@@ -172,11 +172,17 @@ def test_doctor_lists_every_finding_with_remedy(run: Run) -> None:
     assert done.data[-1]["finding"] == "the lists of the ad account are readable"
     done = run("doctor")
     found = {each["check"]: each for each in done.data}
-    assert done.code == 2  # that of the first error: no ad account
-    assert "--ad-account" in found["ad_account"]["finding"]
+    assert done.code == 3  # that of the first error: no credentials
+    assert list(found).index("credentials") < list(found).index("ad_account")
+    assert found["credentials"]["remedy"].startswith("`auth login`")
     assert "--emulator" in found["credentials"]["remedy"]
+    assert found["ad_account"]["remedy"].startswith("`auth login`")
     assert found["pinterest"]["verdict"] == "warning"
     assert run("doctor", "--ad-account", "1").code == 3
+    run("auth", "login", "--token-stdin", stdin="kept\n")
+    done = run("doctor")
+    (account,) = (each for each in done.data if each["check"] == "ad_account")
+    assert (done.code, account["remedy"]) == (2, "`accounts list` shows your ad accounts")
 
 
 def test_doctor_lists_unfinished_jobs_with_resume_command(

@@ -92,7 +92,7 @@ PERSON = "ada@sentinel.example"
         (("check",), "FILE is missing"),
         ((PERSON,), "no such command; commands: auth, whoami"),
         (("auth", SECRET), "no such command; commands: login, status, refresh, logout"),
-        (("uplod", SECRET), "no such command (did you mean upload?)"),
+        (("uplod", SECRET), "no such command: uplod (did you mean upload?)"),
         (("lists", "list", "--profile", SECRET), "profile"),
         (("check", PERSON), "no such file"),
         (("check", "a.csv", "--encoding", SECRET), "encoding"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -128,4 +129,12 @@ def test_dry_forget_names_lists_with_removals(run: Run, people: Path) -> None:
         assert "dry run: nothing was sent" in done.err
     receipt = run(*forget, "--all-accounts", "--yes").data
     assert [each["records"] for each in receipt["lists"]] == [1, 1]
-    assert receipt["dry_run"] is False
+    assert (receipt["dry_run"], receipt["complete"]) == (False, True)
+    assert datetime.fromisoformat(receipt["begun"]).tzinfo is not None
+
+
+def test_receipt_of_an_invalid_identifier_is_not_complete(run: Run, people: Path) -> None:
+    run("upload", people, "--name", "All", "--emulator", "-q")
+    Path("who.txt").write_text("person1@shop.example\nno address\n")
+    done = run("forget", "who.txt", "--emulator", "--yes")
+    assert (done.code, done.data["unusable"], done.data["complete"]) == (5, 1, False)

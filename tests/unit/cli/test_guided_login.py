@@ -473,6 +473,7 @@ def test_second_login_on_a_terminal_asks_nothing(
         terminal.expect("[Y/n] ")
         terminal.type("y\n")
         assert terminal.end() == 0
+        assert "Next: pinterest-audiences doctor" in terminal.screen
     monkeypatch.delenv("PINTEREST_API_URI")
     before = (folder() / "config.toml").stat()
     with Terminal(*words) as terminal:

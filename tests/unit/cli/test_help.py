@@ -106,3 +106,29 @@ def test_options_are_not_broken_on_a_very_narrow_terminal(
     lines = [line.strip() for line in run("upload", "--help").out.splitlines()]
     assert "--max-reject-share" in lines
     assert "Send nothing if" in lines
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
+def test_usage_of_a_command_names_its_arguments(run: Run, name: str) -> None:
+    """As the table of arguments below does, and not as ARGS."""
+    help_text = run(*name.split(), "--help").out
+    usage, _, rest = help_text.partition("\n")
+    assert usage.startswith(f"Usage: pinterest-audiences {name}")
+    assert "ARGS" not in help_text
+    _, title, arguments = rest.partition("\nArguments\n")
+    if title:
+        named = arguments.split("\n\n")[0].split()[0]
+        assert f" {named}" in usage.replace("[", "")
+
+
+def test_help_of_upload_has_the_list_before_other_options(run: Run) -> None:
+    titles = ["Arguments", "List", "Audience", "Options", "Source"]
+    lines = run("upload", "--help").out.splitlines()
+    assert [line for line in lines if line in titles] == titles
+
+
+@pytest.mark.parametrize("name", ["upload", "mirror", "remove", "forget", "resume"])
+def test_help_says_how_long_two_hours_of_retries_are(run: Run, name: str) -> None:
+    text = " ".join(run(name, "--help").out.split())
+    assert "[default: 7200, two hours]" in text
+    assert "[default: 0.0]" not in text

@@ -94,7 +94,7 @@ def test_page_shows_warnings_files_and_masked_samples_only_if_there_are_any(
     page = Path("full.html").read_text()
     assert re.findall("<h2>(.*)</h2>", page)[3:] == ["Warnings", "Masked examples", "Files"]
     text = shown(page)
-    assert "1 addresses without a mailbox (example.com): test data?" in text
+    assert "1 address at reserved domains (example.com): test data?" in text
     assert "new.csv 2 several_at_signs aaa@@aaaa,aa" in text
     assert "new.csv 2" in text
     assert "0 duplicates" in text
@@ -165,7 +165,7 @@ def test_name_of_a_person_in_a_path_is_not_shown(run: Run) -> None:
     assert "Check of (not shown)" in page
     run("check", *folder.iterdir(), "--html", "report.html")
     page += Path("report.html").read_text()
-    assert "1 files without rows" in page
+    assert "1 file without rows" in page
     assert "more.csv" in page
     assert "shop.de" not in page
     assert "ann.smith" not in page

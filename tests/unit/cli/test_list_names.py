@@ -114,3 +114,15 @@ def test_audience_commands_take_a_name(run: Run, server: PinterestServer) -> Non
     assert run("audience", "remove", "Buyers", "--dry-run", "-q").data["id"] == audience_id
     assert run("audience", "remove", "Buyers", "--yes").data["id"] == audience_id
     assert run("audience", "get", "Buyers").code == 4
+
+
+def test_wait_looks_a_name_up_before_it_says_what_it_waits_for(
+    run: Run, server: PinterestServer
+) -> None:
+    done = run("wait", "Unknown")
+    assert (done.code, "waiting" in done.err) == (4, False)
+    (number,) = server.emulator.seed_lists(ACCOUNT, 1, name="Spring sale")
+    server.emulator.advance(hours=1)
+    waiting = 'waiting until list "Spring sale" ({}) is ready'
+    assert waiting.format(number) in run("wait", "Spring sale").err
+    assert f"waiting until list {number} is ready" in run("wait", number).err

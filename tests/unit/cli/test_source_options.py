@@ -198,7 +198,7 @@ def test_limit_reads_the_first_rows(run: Run, command: str) -> None:
             assert "`check --limit`" in done.error["hint"]
         return
     assert done.code == 0
-    assert "only the first 50 rows of the source were read" in done.err
+    assert "only the first 50 rows were read" in done.err
     if command == "hash":
         assert len(done.data) == 50
     elif command == "check":

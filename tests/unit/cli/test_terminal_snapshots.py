@@ -56,8 +56,12 @@ SESSION = (
     'forget few.csv --yes --reference "request 17" --emulator',
     "accounts list --emulator",
     f'remove customers.csv --name "{NAME}" --emulator',
+    "upload twice.csv --name Twice --emulator",
+    "lists list",
+    "uplod twice.csv",
+    "upload twice.csv",
 )
-SHORT_SESSION = (SESSION[0], SESSION[3], SESSION[4], "lists list --emulator", SESSION[-1])
+SHORT_SESSION = (SESSION[0], SESSION[3], SESSION[4], "lists list --emulator", SESSION[15])
 COLOR = re.compile(r"\x1b\[([0-9;]*)m")
 
 
@@ -70,6 +74,7 @@ def _files(_isolated_configuration: None) -> None:
     )
     changed = ["email", *people[600:], *(f"new{number}@shop.de" for number in range(25)), "none@"]
     Path("changed.csv").write_text("\n".join(changed) + "\n")
+    Path("twice.csv").write_text("\n".join(["email", *people[:150], *people[100:200], "none@"]))
     Path("few.csv").write_text("\n".join(["email", *people[700:740]]) + "\n")
 
 

@@ -314,7 +314,10 @@ def test_new_list_without_records_is_an_error(rig: Rig, method: str) -> None:
     [
         ("", "is empty"),
         ("email\n", "has no rows below its header"),
-        ("email,id\n,1\n", r"none of the 1 rows has a value .* choose another with column="),
+        (
+            "email,id\n,1\n",
+            r"no value in the column that was read, in 1 row.* choose another with column=",
+        ),
     ],
 )
 def test_source_without_values_is_an_error_of_its_report(

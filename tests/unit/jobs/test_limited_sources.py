@@ -21,7 +21,7 @@ async def test_limited_upload_sends_the_first_rows_and_says_so(rig: Rig) -> None
     source = open_source(people(0, 300)).limit(120)
     report = await rig.client.upload(ACCOUNT, source, name=NAME, state=rig.state)
     assert await rig.members() == digests(people(0, 120))
-    assert report.findings == ("limited: only the first 120 rows of the source were read",)
+    assert report.findings == ("limited: only the first 120 rows were read",)
     assert report.finding_codes == ("limited",)
     (status,) = await rig.client.status(ACCOUNT, state=rig.state)
     source_report: Any = status.jobs[0].source

@@ -101,7 +101,7 @@ async def test_mirror_finishes_an_explicit_removal_first(
     plan = await rig.client.plan_mirror(ACCOUNT, source, customer_list_id=there, state=rig.state)
     assert len(rig.wire.writes) == before
     (finding,) = (item for item in plan.findings if "is finished first" in item)
-    assert "1 removals are left of it" in finding
+    assert "1 removal is left of it" in finding
     assert ("are added again afterwards" in finding) == in_source
     assert (plan.add, plan.remove) == (int(in_source), 0)
     await rig.client.apply(plan, state=rig.state)

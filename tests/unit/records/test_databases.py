@@ -146,7 +146,7 @@ def test_types_of_postgres_that_are_identifiers_are_read(postgres: str) -> None:
     assert row.ip_address == "2001:db8::1"
     assert row.maid is not None
     assert len(row.maid) == 64
-    assert "1 cells left out" in str(ready.report)
+    assert "1 cell left out" in str(ready.report)
 
 
 def test_lost_connection_is_an_error(postgres: str) -> None:

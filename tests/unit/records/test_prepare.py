@@ -91,14 +91,14 @@ def test_report_as_text_and_json() -> None:
         "list: email\n"
         "           8 rows\n"
         "           5 records (4 came plain, 1 came sha256, 1 came md5)\n"
-        "           1 duplicates\n"
+        "           1 duplicate\n"
         "           2 rejects\n"
         "               1 empty (row 4)\n"
         "               1 no_at_sign (row 2)\n"
         "  finding: 2 hashed values among plain ones: is this one column?\n"
         "  finding: 1 hashed by another algorithm than most: is this one column? (md5, sha256)\n"
-        "  finding: 1 hashes in upper case, converted to lower case to match\n"
-        "  finding: 1 addresses without a mailbox (example.com): test data?"
+        "  finding: 1 hash in upper case, converted to lower case to match\n"
+        "  finding: 1 address at reserved domains (example.com): test data?"
     )
     report_dict = json.loads(report.to_json())
     assert report_dict["rejects"] == {"no_at_sign": 1, "empty": 1}
@@ -148,7 +148,7 @@ def test_findings_of_rows_name_their_columns() -> None:
     report = prepare_rows(rows).run()
     assert (report.records, report.rejects) == (2, {RejectReason.NO_AT_SIGN: 1})
     assert [str(finding) for finding in report.findings] == [
-        "email: 1 hashed values among plain ones: is this one column?",
+        "email: 1 hashed value among plain ones: is this one column?",
         "maid: 2 cells left out of rows with other identifiers (not_a_mobile_id)",
     ]
     whole = prepare_rows(rows, whole_rows=True).run()
