@@ -241,9 +241,9 @@ class JobReport(_JSONReport):
         if self.sent_twice:
             lines.append(f"{self.sent_twice:>12,} sent twice: a response was lost")
         lines.append(
-            f"{self.batches:>12,} batches, {counted(self.calls, 'call')}, {self.bytes / 1e6:,.1f} MB, "
-            f"{self.rate_limited:,} refused (429), {self.budget_seconds:,.0f} s waiting for the "
-            "budget"
+            f"{self.batches:>12,} batches, {counted(self.calls, 'call')}, "
+            f"{self.bytes / 1e6:,.1f} MB, {self.rate_limited:,} refused (429), "
+            f"{self.budget_seconds:,.0f} s waiting for the budget"
         )
         if self.audience_id is not None:
             lines.append(f"  audience {self.audience_id}: {self.audience_status}")

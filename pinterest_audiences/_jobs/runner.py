@@ -582,9 +582,8 @@ class ListSession:
         """Add a finding for each interrupted job, which is finished before a plan is applied."""
         for job in await in_thread(self.state.jobs, self.list_key, "running"):
             done, total = await in_thread(self.state.count_records, job.key)
-            self.findings.append(
-                f"{job.kind} {job.key} is finished first: {counted(total - done, 'record', 'are')} left of it"
-            )
+            left = counted(total - done, "record", "are")
+            self.findings.append(f"{job.kind} {job.key} is finished first: {left} left of it")
 
     def make_plan(
         self,
@@ -761,7 +760,7 @@ async def assume_unfinished(
         )
         in_source = await in_thread(count_in_source, state, pending, source)
         if in_source:
-            text += f"; {in_source:,} of them in the source, to be added again afterwards"
+            text += f"; those in the source ({in_source:,}) are added again afterwards"
         findings.append(text)
     not_received = () if unanswered.lists else unanswered.jobs
     unfinished = UnfinishedJobs(

@@ -102,7 +102,7 @@ async def test_receipt_contains_no_identifiers(rig: Rig) -> None:
     data = json.loads(receipt.to_json())
     assert data["begun"] == rig.clock.time()
     assert data["lists"][0]["customer_list_id"] == (await rig.lists())[0]
-    assert str(receipt).splitlines()[0] == "forget GDPR-17: 1 identifiers"
+    assert str(receipt).splitlines()[0] == "forget GDPR-17: 1 identifier"
     assert "1 record removed" in str(receipt)
     for text in (receipt.to_json(), str(receipt), repr(receipt)):
         assert "ann" not in text
