@@ -3,7 +3,8 @@
 They show the example customers on the emulator, at a fixed time. Chromium takes them, so they are
 part of the repository, with the digests of what they show in ``pages.json``::
 
-    python scripts/page_pictures.py          # take the pictures; requires Chromium and selenium
+    python scripts/page_pictures.py          # take those again that are out of date; requires
+                                             # Chromium and selenium
     python scripts/page_pictures.py --check  # fail if a page has changed since
 """
 
@@ -14,7 +15,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -176,8 +177,8 @@ def take(browser: Chrome, url: str, path: Path, *, text: str, last: str) -> None
     path.write_bytes(base64.b64decode(picture["data"]))
 
 
-def take_all(scene: Scene) -> None:
-    """Write all pictures and their digests."""
+def take_pictures(scene: Scene, names: Sequence[str]) -> None:
+    """Write some of the pictures, and the digests of all."""
     PICTURES.mkdir(exist_ok=True)
     with (
         chromium() as browser,
@@ -185,28 +186,30 @@ def take_all(scene: Scene) -> None:
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(scene.emulator)) as base_url,
     ):
-        for name, page in scene.pages.items():
-            path = Path(folder) / f"{name}.html"
-            path.write_text(page, encoding="utf-8")
+        for name in names:
             picture = PICTURES / f"{name}.webp"
-            take(browser, path.as_uri(), picture, text="Created ", last="footer")
-        url, picture = base_url.removesuffix("v5"), PICTURES / "emulator.webp"
-        take(browser, url, picture, text="Showing ", last="#chart")
-    text = json.dumps(scene.digests(), indent=2) + "\n"
-    DIGESTS.write_text(text, encoding="utf-8")
+            if name in scene.pages:
+                page = Path(folder) / f"{name}.html"
+                page.write_text(scene.pages[name], encoding="utf-8")
+                take(browser, page.as_uri(), picture, text="Created ", last="footer")
+            else:
+                url = base_url.removesuffix("v5")
+                take(browser, url, picture, text="Showing ", last="#chart")
+    DIGESTS.write_text(json.dumps(scene.digests(), indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:
-    """Take the pictures or check them; return the exit code."""
+    """Take the pictures that are out of date, or only name them; return the exit code."""
     scene = Scene.prepare()
-    if "--check" not in arguments:
-        take_all(scene)
-        return 0
-    taken = json.loads(DIGESTS.read_text(encoding="utf-8"))
+    taken = json.loads(DIGESTS.read_text(encoding="utf-8")) if DIGESTS.exists() else {}
     changed = [name for name, digest in scene.digests().items() if taken.get(name) != digest]
-    for name in changed:
-        print(f"the page in {name}.webp has changed: run python scripts/page_pictures.py")
-    return 1 if changed else 0
+    if "--check" in arguments:
+        for name in changed:
+            print(f"the page in {name}.webp has changed: run python scripts/page_pictures.py")
+        return 1 if changed else 0
+    if changed:
+        take_pictures(scene, changed)
+    return 0
 
 
 if __name__ == "__main__":
