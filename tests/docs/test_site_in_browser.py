@@ -132,3 +132,20 @@ def test_output_keeps_its_columns_and_no_page_scrolls_sideways(
     assert sideways == []
     assert cut == []
     assert width > 400 or wrapped  # the lines of commands are measured
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_pictures_are_loaded_and_those_of_a_terminal_stay_readable(
+    browser: Any, site: Path, width: int
+) -> None:
+    """On a phone they scroll inside of their frames; a letter is at least 6 pixels wide."""
+    set_screen(browser, width)
+    terminals: list[float] = []
+    for name in ("index", "cli", "jobs", "testing"):
+        open_page(browser, (site / f"{name}.html").as_uri())
+        for picture in browser.find_elements("css selector", "article img"):
+            assert browser.execute_script("return arguments[0].naturalWidth", picture) > 0
+        frames = browser.find_elements("css selector", "figure.terminal img")
+        terminals += [frame.rect["width"] for frame in frames]
+    assert len(terminals) == 3
+    assert min(terminals) > 88 * 6
