@@ -314,7 +314,7 @@ async def emulator_after(checks: int, clock: FakeClock, assumptions: Assumptions
     return emulator
 
 
-@pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("checks", [0, 1])
 @pytest.mark.parametrize("times", [1, None])
@@ -631,7 +631,7 @@ TRUE_DIFFERENCES = {"empty_page": {"foreign_bookmarks"}, "clock_skew": {"rate_li
 """Questions whose answer is another one with a fault."""
 
 
-@pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("checks", [0, 1])
 @pytest.mark.parametrize("kind", FAULTS)
