@@ -25,7 +25,7 @@ from pinterest_audiences.cli.error_reports import (
     redact_words,
     usage_error,
 )
-from pinterest_audiences.cli.output import LOG_FORMATS, Console, LogFormat
+from pinterest_audiences.cli.output import LOG_FORMATS, Console, LogFormat, rich_environment
 
 if TYPE_CHECKING:
     from pinterest_audiences.cli.context import Context
@@ -79,6 +79,11 @@ def _run(words: list[str]) -> ExitCode:
         with_completion=not words or "--install-completion" in words or _asks_for_help(words),
         common_options=_common_options() if words in (["--help"], ["-h"]) else None,
     )
+    environment = rich_environment()
+    if environment != os.environ:
+        from rich.console import Console as Terminal  # noqa: PLC0415 - slow
+
+        app.console = Terminal(_environ=environment)
     try:
         command, bound, ignored = app.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -40,6 +40,7 @@ __all__ = [
     "Output",
     "has_colors",
     "plain",
+    "rich_environment",
     "styled_text",
     "terminal_width",
     "to_row",
@@ -56,6 +57,7 @@ _Cell: TypeAlias = tuple[str, str]  # a text and its style
 
 _DEFAULT_COLUMNS = 80
 _UNLIMITED_COLUMNS = 10_000  # of a pipe that gets colors
+_MIN_RICH_COLUMNS = 20  # of help and bars
 _MIN_FOLDED_COLUMNS = 12  # a column of a table that is narrower does not fold its values
 _LONG_WORD_COLUMNS = 30  # such as a path
 _GAP = "  "  # between columns
@@ -258,6 +260,7 @@ class _Screen:
         self._terminal = Terminal(
             file=stream,
             width=self.width,
+            _environ=rich_environment(),
             color_system=system if has_colors(stream) else None,
             markup=False,
             highlight=False,
@@ -425,13 +428,42 @@ def terminal_width(stream: TextIO) -> int | None:
     """Return the columns of a terminal; ``None`` if the stream is not one."""
     if not stream.isatty():
         return None
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdigit() and int(columns):
-        return int(columns)
+    columns = _size_variable("COLUMNS")
+    if columns is not None:
+        return columns
     try:
         return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_COLUMNS
     except (OSError, ValueError):  # not a real terminal
         return _DEFAULT_COLUMNS
+
+
+def rich_environment() -> dict[str, str]:
+    """Return the environment for a console of rich, whose layouts need some columns to end."""
+    environment = dict(os.environ)
+    for name in ("COLUMNS", "LINES"):
+        environment.pop(name, None)
+        size = _size_variable(name)
+        if size is not None:
+            environment[name] = str(size)
+    columns = _size_variable("COLUMNS")
+    for descriptor in (0, 1, 2):  # as rich does
+        if columns is None:
+            with suppress(OSError):
+                columns = os.get_terminal_size(descriptor).columns or None
+    if columns is not None and columns < _MIN_RICH_COLUMNS:
+        environment["COLUMNS"] = str(_MIN_RICH_COLUMNS)
+    return environment
+
+
+def _size_variable(name: str) -> int | None:
+    """Return the size of the terminal in a variable; ``None`` unless it is a positive number."""
+    value = os.environ.get(name, "")
+    if not (value.isascii() and value.isdigit()):
+        return None
+    digits = value.lstrip("0")
+    if len(digits) > len(str(_UNLIMITED_COLUMNS)):
+        return _UNLIMITED_COLUMNS
+    return min(int(digits or 0), _UNLIMITED_COLUMNS) or None
 
 
 def styled_text(text: str, style: str) -> Text:

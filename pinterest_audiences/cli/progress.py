@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from pinterest_audiences._jobs.reports import JobEvent, JobEventType
 from pinterest_audiences._text import counted
-from pinterest_audiences.cli.output import BrokenPipeSafe, styled_text
+from pinterest_audiences.cli.output import BrokenPipeSafe, rich_environment, styled_text
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -259,7 +259,9 @@ def _make_display(console: Console) -> Progress:
     )
 
     stream = cast("TextIO", BrokenPipeSafe(console.stream))
-    terminal = Terminal(file=stream, markup=False, highlight=False, emoji=False)
+    terminal = Terminal(
+        file=stream, _environ=rich_environment(), markup=False, highlight=False, emoji=False
+    )
     bar_width = 24 if terminal.width >= _USUAL_COLUMNS else 8
     bar = [] if terminal.width < _NARROW_COLUMNS else [BarColumn(bar_width=bar_width)]
     return Progress(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from support.programs import HANGS_AFTER_SECONDS
 from support.terminal import here_on_terminal
 from unit.cli.conftest import Run
 
@@ -132,3 +136,40 @@ def test_help_says_how_long_two_hours_of_retries_are(run: Run, name: str) -> Non
     text = " ".join(run(name, "--help").out.split())
     assert "[default: 7200, two hours]" in text
     assert "[default: 0.0]" not in text
+
+
+WIDTHS = ["0", "1", "2", "3", "4", "9", "10", "19", "39", "5000", "9" * 30]
+NO_WIDTHS = ["", "-1", "abc", "1e3", "8 0", "²", "٣", "9" * 5000]
+# In one process, which can be killed: for each width, print the width and the exit codes.
+HELP_OF_ALL = """
+import json, os, sys
+from pinterest_audiences.cli import run_command
+for width in json.loads(sys.argv[1]):
+    os.environ["COLUMNS"] = os.environ["LINES"] = width
+    codes = {run_command([*words.split(), "--help"]) for words in json.loads(sys.argv[2])}
+    print(json.dumps([width, list(codes)]), file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("widths", "commands"),
+    [
+        ([*WIDTHS, *NO_WIDTHS], ["", "mirror", "runs", "lists"]),
+        (["1", "3"], ["", *(command.name for command in COMMANDS)]),
+    ],
+    ids=["all widths", "all commands"],
+)
+def test_help_ends_at_any_width(widths: list[str], commands: list[str]) -> None:
+    """Also if variables for the size of the terminal have no number."""
+    done = subprocess.run(
+        [sys.executable, "-c", HELP_OF_ALL, json.dumps(widths), json.dumps(commands)],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=HANGS_AFTER_SECONDS,
+    )
+    assert [json.loads(line) for line in done.stderr.splitlines()] == [
+        [width, [0]] for width in widths
+    ]
+    assert done.stdout.count("Usage: ") == len(widths) * len(commands)

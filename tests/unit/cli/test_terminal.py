@@ -320,6 +320,26 @@ def test_bar_cuts_no_figure_of_a_large_job_at_any_width(columns: int) -> None:
     assert len(last) <= columns
 
 
+@pytest.mark.parametrize(
+    "columns", ["1", "2", "3", "0", "-1", "abc", "²", "9" * 30, "a terminal of 1"]
+)
+def test_bars_tables_and_help_end_at_any_width(crowd: Path, columns: str) -> None:
+    environment = {"COLUMNS": columns, "LINES": columns}
+    if columns.startswith("a "):
+        environment = {}
+    for words in (
+        ("upload", crowd, "--name", "All"),
+        ("runs",),
+        ("status",),
+        ("lists", "list"),
+        ("runs", "--help"),
+    ):
+        more = () if "--help" in words else ("--emulator",)
+        done = before_terminal(*words, *more, stdout=True, columns=1, environment=environment)
+        assert done.code == 0, done.screen
+        assert done.frames
+
+
 @pytest.mark.parametrize("command", READERS)
 def test_fast_reading_shows_no_progress(
     crowd: Path, command: str, monkeypatch: pytest.MonkeyPatch
