@@ -105,6 +105,15 @@ class RemoteFile:
     size: int | None = None
 
     @property
+    def location(self) -> str:
+        """The scheme and the path, without host, user and query of a web server.
+
+        It is not shown: for a URL that is not valid, it may have a part of a password.
+        """
+        path = _parts(self._path)[2] if self._is_web else self._path
+        return f"{self.name.partition('://')[0]}://{path}"
+
+    @property
     def _is_web(self) -> bool:
         return self.name.lower().startswith(tuple(f"{scheme}:" for scheme in _WEB))
 

@@ -427,14 +427,15 @@ def _open_files(
     for path in find_files(paths):
         position = FilePosition()
         file = InputFile("standard input", None)
+        location = str(path)
         if isinstance(path, RemoteFile):
-            position.size = path.size
+            position.size, location = path.size, path.location
             file = InputFile(path.name, path, position)
         elif path != "-":
             position.size = file_size(Path(path))
             file = InputFile(str(path), Path(path), position)
         chunks = open_path(file, options)
-        values = partition_values(file.name.replace(os.sep, "/"))
+        values = partition_values(location.replace(os.sep, "/"))
         if values:
             chunks = partial(partition_chunks, chunks, values)
         files.append(Source(file.name, column, columns, chunks, position=position))

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import pytest
+from support.cases import each_case
 from support.reading import parquet_of
 from support.web_files import Server, running_server
 
@@ -20,6 +22,7 @@ from pinterest_audiences import (
     file_source,
     open_source,
     prepare,
+    prepare_rows,
 )
 from pinterest_audiences._records.file_sets import is_pattern
 from pinterest_audiences._records.remote_files import is_url, url_name
@@ -274,6 +277,51 @@ def test_credentials_in_a_url_are_in_no_report_and_no_file_of_rejects(
         shown = f"{report.to_json()}{report}{source!r}{prepared!r}"
         assert "s3cr3t" not in shown + (tmp_path / "rejects.csv").read_text()
     assert all("sig=s3cr3t" in request for request in server.requests)
+
+
+@each_case(
+    ("path", "country"),
+    [
+        ("country=DE/a.csv", "DE"),
+        ("a@b/country=DE/x.csv", "DE"),
+        ("country=DE/a@b/x.csv", "DE"),
+        ("country=DE/a@b.csv", "DE"),
+        ("country=D%20E/x.csv", "D E"),
+        ("country=a%40b/x.csv", "a@b"),
+        ("country=a@b/x.csv", "a@b"),
+        ("a@b/country%3DDE/x.csv", "DE"),
+        ("country=DE/x.csv?sig=s3cr3t&by=a@b", "DE"),
+        ("country=DE/x.csv?sig=s3cr3t/country=FR/y", "DE"),
+        ("a@b/country=DE/x.csv?sig=s3cr3t#country=FR/z", "DE"),
+    ],
+)
+@each_case("user", ["", "ann@", "ann:s3cr3t@", "ann:s3cr3t%2F=x@", "a=s3cr3t:s3cr3t@"])
+def test_columns_of_folders_of_a_web_server_are_read(
+    server: Server, path: str, country: str, user: str
+) -> None:
+    """Also if the URL is not shown, because it has an @ that may end a password."""
+    name = path.partition("?")[0].partition("#")[0]
+    server.files[name] = server.files[unquote(name)] = b"email\na@shop.de\n"
+    url = f"{server.url}/files/{path}".replace("://", f"://{user}")
+    source = open_source(url, columns={"email": "email", "external_id": "country"})
+    ready = prepare_rows(source, plain_emails=True)
+    assert [row.external_id for chunk in ready for row in chunk] == [country]
+    report = ready.report
+    assert "s3cr3t" not in f"{report.to_json()}{report}{source!r}{ready!r}"
+    with pytest.raises(SourceError) as missing:
+        prepare_rows(open_source(url, columns={"email": "unknown"})).run()
+    assert "s3cr3t" not in f"{missing.value}{missing.value!r}"
+
+
+@each_case(
+    "url",
+    ["https://user:12/pw=s3cr3t/x@host/a.csv", "http://user:12?pw=s3cr3t/x@host/country=DE/a"],
+)
+def test_password_that_is_not_encoded_is_in_no_error_as_a_column(url: str) -> None:
+    url = url.replace("user:12", "127.0.0.1:1")
+    with pytest.raises(SourceError) as caught:
+        prepare_rows(open_source(url, columns={"email": "unknown"})).run()
+    assert "s3cr3t" not in f"{caught.value}{caught.value!r}"
 
 
 def test_object_that_google_decompresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
