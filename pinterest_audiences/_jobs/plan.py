@@ -34,6 +34,7 @@ from pinterest_audiences._jobs.membership import (
     iter_buckets,
     member_codecs,
 )
+from pinterest_audiences._jobs.plan_types import check_types
 from pinterest_audiences._jobs.reports import escaped, finding_codes_of
 from pinterest_audiences._jobs.state import REMOVALS, RESENDS
 from pinterest_audiences._records.report import MIN_MATCHED_ACCOUNTS, estimate_matches
@@ -171,9 +172,10 @@ class Plan:
             data = cast("Mapping[str, JSON]", json.loads(text))
             names = {field.name for field in fields(cls)} - {"guards"}
             values = {name: value for name, value in data.items() if name in names}
+            check_types(values)
             findings = cast("list[str]", values.pop("findings", []))
-            return cls(**values, findings=tuple(findings))  # type: ignore[arg-type]  # types are checked when the plan is applied
-        except (ValueError, TypeError, AttributeError):
+            return cls(**values, findings=tuple(findings))  # type: ignore[arg-type]  # are checked
+        except (ValueError, TypeError, AttributeError, RecursionError):
             raise PlanError("text must be a plan as JSON, as written by Plan.to_json()") from None
 
     def __str__(self) -> str:

@@ -324,10 +324,14 @@ def to_json(values: dict[str, JSON]) -> dict[str, JSON]:
 
 
 def _utc(value: JSON) -> JSON:
-    """Return Unix seconds as ISO 8601 in UTC; ``None`` for 0."""
+    """Return Unix seconds as ISO 8601 in UTC; ``None`` for 0 and for what is out of range."""
     if not isinstance(value, int | float) or not value:
         return None
-    return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        time = datetime.fromtimestamp(value, UTC)
+    except (OverflowError, ValueError, OSError):  # of a plan that was edited
+        return None
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _nested(value: JSON) -> JSON:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.cases import each_case
 from unit.cli.conftest import Done, Run
 
 pytestmark = pytest.mark.slow
@@ -51,6 +52,68 @@ def test_apply_of_plan_refuses_options_that_the_plan_contains(
     done = run("mirror", "--plan-file", plan_file, *words, "--emulator")
     refused(done, 2, words[0], "--plan-file")
     assert run("lists", "list", "--emulator").data == []
+
+
+WRONG: list[object] = [None, 1, "x", [], {}, True, -1, float("inf"), 10**400, [1], {"a": {"b": {}}}]
+COUNTS = ("rows", "blank", "records", "duplicates", "rejected", "values")
+FITTING = {  # JSON texts
+    **dict.fromkeys(("job_id", "add", "remove", "resend", "keep", "calls", "removal_share"), "1"),
+    "calls_a_minute": "null 1",
+    **dict.fromkeys(("ad_account_id", "blocked", "source.source", "source.kind"), '"x"'),
+    **dict.fromkeys(("customer_list_id", "name"), 'null "x"'),
+    **dict.fromkeys(("findings", "source.columns", "source.findings"), "[]"),
+    "source": '{} {"a":{"b":{}}}',  # later versions may add names
+    **dict.fromkeys((f"source.{name}" for name in COUNTS), "1"),
+    "source.limit": "null 1",
+    "source.complete": "true",
+    **dict.fromkeys(("source.rejects", "source.forms", "source.files"), "{}"),
+    **dict.fromkeys(("source.first_rows", "source.first_files"), "{}"),
+}
+
+
+def test_plan_with_a_value_of_another_type_is_refused(run: Run, plan_file: Path) -> None:
+    """Each value, also those of its source, is replaced by each of other types."""
+    plan = json.loads(plan_file.read_text())
+    del plan["minutes"]  # which is calculated
+    names = [*plan, *(f"source.{name}" for name in plan["source"])]
+    words = ("mirror", "--plan-file", "edited.json", "--dry-run", "--emulator", "-o")
+    for name in names:
+        outer, _, inner = name.partition(".")
+        for wrong in WRONG:
+            edited = {**plan, outer: {**plan[outer], inner: wrong} if inner else wrong}
+            Path("edited.json").write_text(json.dumps(edited))
+            done = run(*words, "json")
+            if json.dumps(wrong, separators=(",", ":")) in FITTING.get(name, "").split():
+                assert (done.code, run(*words, "table").code) == (0, 0), (name, wrong)
+            else:
+                assert done.code == 2, (name, wrong)
+                assert "edited.json: not a plan" in done.err, (name, wrong)
+
+
+def test_plan_without_a_source_is_refused(run: Run, plan_file: Path) -> None:
+    plan = json.loads(plan_file.read_text())
+    del plan["source"]
+    plan_file.write_text(json.dumps(plan))
+    done = run("mirror", "--plan-file", plan_file, "--emulator")
+    refused(done, 2, "plan.json: not a plan")
+
+
+@each_case(
+    "text",
+    ["[" * 100_000, '{"a":' * 100_000, '{"job_id": 1, "source": ' + "[" * 5000 + "]" * 5000 + "}"],
+)
+def test_nested_text_is_not_a_plan(run: Run, text: str) -> None:
+    Path("plan.json").write_text(text)
+    done = run("mirror", "--plan-file", "plan.json", "--emulator")
+    refused(done, 2, "plan.json: not a plan")
+
+
+def test_time_in_the_source_of_a_plan_that_is_none_is_left_out(run: Run, plan_file: Path) -> None:
+    plan = json.loads(plan_file.read_text())
+    plan["source"]["started"] = 1e300
+    plan_file.write_text(json.dumps(plan))
+    done = run("mirror", "--plan-file", plan_file, "--dry-run", "--emulator", "-o", "json")
+    assert done.data["source"]["started"] is None
 
 
 def test_plan_of_another_ad_account_is_refused(run: Run, plan_file: Path) -> None:
