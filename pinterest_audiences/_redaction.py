@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from pinterest_audiences._models import JSON
 
-__all__ = ["NOT_SHOWN", "looks_like_identifier", "redact", "show_argument"]
+__all__ = ["NOT_SHOWN", "has_secret", "looks_like_identifier", "redact", "show_argument"]
 
 NOT_SHOWN = "(not shown)"
 _MAX_TEXT_CHARACTERS = 200
@@ -109,6 +109,12 @@ def _strings(value: JSON) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _strings(inner)
+
+
+def has_secret(text: str) -> bool:
+    """Return whether `redact` would hide a part of a text, of any length and on several lines."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return any(shape.search(shown) for shape, _ in _PATTERNS)
 
 
 def looks_like_identifier(text: str) -> bool:

@@ -7,7 +7,7 @@ import re
 import stat
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -17,11 +17,11 @@ from cyclopts import Parameter
 
 from pinterest_audiences._config import DEFAULT_BASE_URL, ConfigFileError, Settings, config_file
 from pinterest_audiences._errors import ConfigurationError
+from pinterest_audiences._redaction import has_secret
 from pinterest_audiences.cli.error_reports import (
     CommandError,
     ExitCode,
     no_credentials,
-    redact_words,
     usage_error,
 )
 from pinterest_audiences.cli.output import FORMATS, Console, Output
@@ -282,8 +282,8 @@ class Context:
             leave_out: Options to leave out, and whether each has a value.
 
         Returns:
-            The words; empty if one may have a password or a signature, looks like a token or a
-            person, or has characters that a terminal does not show.
+            The words; empty if one may have a password or a signature, or looks like a token or a
+            person.
         """
         kept: list[str] = []
         arguments = iter(self.arguments)
@@ -295,9 +295,7 @@ class Context:
                 next(arguments, None)
         end = kept.index("--") if "--" in kept else len(kept)
         words = [*(command or self.command), *kept[:end], *add, *kept[end:]]
-        if any(
-            _MAY_HAVE_SECRET.search(word) or redact_words(word, [word]) != word for word in words
-        ):
+        if any(_MAY_HAVE_SECRET.search(word) or _looks_secret(word) for word in words):
             return []
         return ["pinterest-audiences", *map(_quoted, words)]
 
@@ -378,7 +376,30 @@ def choose_format(output: str | None, stdout: TextIO) -> Format:
     return output
 
 
+def _looks_secret(word: str) -> bool:
+    """Return whether a word of the command line looks like a token or a person, and no file."""
+    _, sign, value = word.partition("=")
+    value = value if sign and word.startswith("-") else word
+    return has_secret(value) and not os.path.exists(value)  # noqa: PTH110 - any text
+
+
 def _quoted(text: str) -> str:
+    """Return a word quoted for a shell; on one line, and without control characters."""
     import shlex  # noqa: PLC0415 - when a job is interrupted
 
+    if text.isprintable() or os.name == "nt":  # whose shells have no such quotes
+        return shlex.quote(text)
+    with suppress(UnicodeEncodeError):
+        return "$'" + "".join(map(_escaped, text)) + "'"
     return shlex.quote(text)
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    if character == "\n":
+        return "\\n"
+    # Bytes that are not UTF-8 are surrogates in words of the command line.
+    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))

@@ -12,6 +12,8 @@ import json
 import os
 import re
 import shlex
+import shutil
+import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -19,8 +21,11 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.cases import each_case
 from support.golden import assert_golden_text
+from support.programs import HANGS_AFTER_SECONDS
 from support.terminal import Shown, here_on_terminal, rendered
 from unit.cli.conftest import Run
 
@@ -37,6 +42,7 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="requires pseudo-terminals"),
 ]
 
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 NAME = "Customers of the shop in Freiburg"
 SESSION = (
@@ -272,9 +278,10 @@ SECRET_WORDS = [
     ("--query", "select 1", "--database", "postgres://db/shop?user=reader&password=secret"),
     ("https://account.blob.example/customers.csv?sv=1&sig=AbCd%2Fsecret%3D",),
     ("ada@shop.example",),
-    ("red\x1b[31m.csv",),
-    ("two\nlines.csv",),
-    ("not-utf-8\udcff.csv",),
+    ("--name", "ada@shop.example  and\nothers"),
+    ("--name=ada@shop.example",),
+    ("--query", "select 1 -- " + "long " * 99 + " ada@shop.example"),
+    ("--name", "pina_SENTINELTOKEN"),
 ]
 
 
@@ -294,6 +301,71 @@ def test_next_command_is_left_out_if_it_has_a_secret(words: tuple[str, ...]) -> 
     assert context.same_command("upload", add=("--name", "X"))[2:] == [
         *("--name", "X", "--", "-a.csv")
     ]
+
+
+NAMES = [
+    "two  blanks",
+    " blanks at the ends ",
+    "a\ttab",
+    "two\nlines",
+    "\n",
+    "a\r\nb",
+    "long " * 60,
+    "it's",
+    "it's\n\\n'",
+    '$HOME `id` $(id) "x" !x \\ *',
+    '$HOME `id` $(id) "x" !x \\ *\n',
+    "Bücher ☃",
+    "Bücher ☃\x1b[31m7",
+    "\u2028 \u200b \u202e",
+    "not-utf-8\udcff7.csv",
+    "",
+    "-x=1\n2",
+]
+
+
+def words_of_bash(command: str) -> list[str]:
+    """Return the words that bash passes to the program."""
+    script = f"pinterest-audiences() {{ printf '%s\\0' \"$@\"; }}\n{command}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={"LC_ALL": "C.UTF-8"},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=HANGS_AFTER_SECONDS,
+    )
+    return done.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+
+@needs_bash
+@each_case("columns", ["30", "80"])
+@each_case("name", NAMES)
+def test_next_command_has_any_name_as_it_was_typed(name: str, columns: str) -> None:
+    """On lines without control characters, for bash and zsh."""
+    with mock.patch.dict(os.environ, COLUMNS=columns, NO_COLOR="1"):
+        stream = Terminal()
+        context = make_context(CommonOptions(), stream, Terminal())
+        context.command = ("mirror",)
+        context.arguments = ("a.csv", "--name", name, f"--query={name}", "--emulator")
+        context.out.command("Next", context.same_command())
+    shown = stream.getvalue()
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert words_of_bash(shown.removeprefix("Next:")) == ["mirror", *context.arguments]
+
+
+@pytest.mark.slow
+@needs_bash
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=5)
+)
+@settings(max_examples=30)
+def test_next_command_has_all_words_as_they_were_typed(words: list[str]) -> None:
+    context = make_context(CommonOptions(), Terminal(), Terminal())
+    context.command, context.arguments = ("mirror",), tuple(words)
+    command = context.same_command()
+    if command:
+        assert all(word.isprintable() for word in command)
+        assert words_of_bash(" ".join(command)) == ["mirror", *words]
 
 
 def test_command_is_not_folded_inside_a_quoted_word() -> None:
