@@ -9,7 +9,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,6 +19,7 @@ from pinterest_audiences._portal import Cleanup, LoopThread, PortalTask
 
 __all__ = ["SyncRunner"]
 
+_SIGNAL_SECONDS = 0.5  # in which a signal is noticed
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -108,7 +109,7 @@ class SyncRunner:
                 if isinstance(loop, _threads.CallerLoop):
                     return loop.run(task.coroutine)
                 future = loop.submit(task)
-            return future.result()
+            return _wait_for(future)
         except CancelledError:
             if task.exit is not None:
                 raise task.exit from None
@@ -171,6 +172,22 @@ class SyncRunner:
         self._finalizer.atexit = False  # `_close_all` runs later, after handlers that still call
         _OPEN_RUNNERS.add(self)
         return self._loop
+
+
+def _wait_for(future: Future[T]) -> T:
+    """Wait for the result of a future, so that a signal is noticed soon.
+
+    A lock does not notice one that arrives just before the thread waits for it, and on Windows none
+    at all. Python would raise KeyboardInterrupt only after the call then.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return future.result()
+    while True:
+        try:
+            return future.result(_SIGNAL_SECONDS)
+        except TimeoutError:
+            if future.done():  # it is of the call, or the call has ended since
+                return future.result()
 
 
 def _finalize(loop: LoopThread | _threads.CallerLoop, pid: int | None) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import threading
+from unittest import mock
 
 import anyio
 import anyio.lowlevel
 import httpx
 import pytest
 
-from pinterest_audiences import Client
+from pinterest_audiences import Client, _sync_runner
 from pinterest_audiences._portal import LoopThread, PortalTask
 from pinterest_audiences._sync_runner import SyncRunner
 
@@ -51,6 +53,54 @@ def test_ctrl_c_is_raised_after_the_call_has_cleaned_up() -> None:
             client.customer_lists_get(ACCOUNT, "643")
         assert transport.tidied
         assert client.customer_lists_get(ACCOUNT, "643").id == "643"
+
+
+class MissedSignal(httpx.AsyncBaseTransport):
+    """A transport during whose first request a signal arrives that does not wake the main thread.
+
+    As one that arrives just before the thread waits for a lock.
+    """
+
+    def __init__(self) -> None:
+        self.answers = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not self.answers:
+            await anyio.sleep(0.2)  # usually the thread waits then
+            _thread.interrupt_main()
+            await anyio.sleep(PATIENCE)
+        self.answers += 1
+        return httpx.Response(200, json={"id": "643"})
+
+
+def test_ctrl_c_that_does_not_wake_the_thread_ends_the_call() -> None:
+    transport = MissedSignal()
+    with Client("token", transport=transport) as client:
+        with pytest.raises(KeyboardInterrupt):
+            client.customer_lists_get(ACCOUNT, "643")
+        assert not transport.answers
+
+
+def test_call_that_outlasts_several_checks_for_signals_returns_its_result() -> None:
+    """Or raises its error, also a TimeoutError."""
+
+    async def work(error: Exception | None) -> int:
+        await anyio.sleep(0.05)
+        if error is not None:
+            raise error
+        return 7
+
+    async def nothing() -> None:
+        pass
+
+    runner = SyncRunner(nothing)
+    with mock.patch.object(_sync_runner, "_SIGNAL_SECONDS", 0.01):
+        assert runner.call(work, None) == 7
+        for error in (TimeoutError("of the call"), ValueError("of the call")):
+            with pytest.raises(type(error)) as caught:
+                runner.call(work, error)
+            assert caught.value is error
+    runner.close()
 
 
 def test_ctrl_c_at_the_end_of_a_call_does_not_wait() -> None:
