@@ -114,8 +114,10 @@ def _check_port(host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
+        # Without the address in brackets, which Python adds.
+        reason = (error.strerror or type(error).__name__).partition(" (while ")[0]
         raise CommandError(
-            f"cannot listen on {host}:{port}: {error.strerror or type(error).__name__}",
+            f"cannot listen on {host}:{port}: {reason}",
             code="port_taken",
             exit=ExitCode.UNEXPECTED,
             hint="use another --port, or 0 for any free port",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,15 @@ def test_rate_limited_read_exits_with_6_and_rate_limited_job_is_resumable(
 def test_timeout_of_a_wait_exits_with_6(run: Run, server: PinterestServer) -> None:
     number = server.emulator.seed_lists(ACCOUNT, 1)[0]
     refused(run("wait", number, "--timeout", "0.01", "-q"), 6, "wait_timeout", number)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has another text")
+def test_port_that_is_taken_is_named_once(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("emulator", "serve", "--port", port, "-q")
+    assert (done.code, done.error["code"]) == (1, "port_taken")
+    assert done.error["message"] == f"cannot listen on 127.0.0.1:{port}: Address already in use"
 
 
 @pytest.mark.parametrize(
