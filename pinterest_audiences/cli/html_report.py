@@ -32,6 +32,7 @@ from pinterest_audiences._redaction import NOT_SHOWN, looks_like_identifier, red
 from pinterest_audiences._text import counted
 from pinterest_audiences._version import __version__
 from pinterest_audiences.cli.error_reports import CommandError, ExitCode, usage_error
+from pinterest_audiences.cli.job_output import needed_share_text
 
 if TYPE_CHECKING:
     from pinterest_audiences._jobs.reports import ListStatus, RunReport
@@ -402,13 +403,14 @@ def _rejects(report: PreparationReport) -> str:
     for reason, count in sorted(report.rejects.items(), key=lambda item: (-item[1], item[0])):
         places = _first_places(report, reason)
         more = ", …" if count > len(places) else ""
+        noun = "row" if count == 1 else "rows"
         rows.append(
             _bar(
                 f"<code>{escape(reason)}</code>",
                 count / most,
                 f"{count:,} ({_percent(count / max(report.values, 1))})",
                 style="empty" if reason == RejectReason.EMPTY else "bad",
-                more=f"rows {', '.join(places)}{more}" if places else "",
+                more=f"{noun} {', '.join(places)}{more}" if places else "",
             )
         )
     return (
@@ -447,7 +449,7 @@ def _forecast(checked: CheckedSource) -> str:
     if records < MIN_MATCHED_ACCOUNTS:
         needed = f"{MIN_MATCHED_ACCOUNTS - records:,} more records are required at least."
     else:
-        least = f"{MIN_MATCHED_ACCOUNTS / records * 100:.3g}%"
+        least = needed_share_text(MIN_MATCHED_ACCOUNTS, records)
         needed = f"These records reach it at a match rate of {least} or more."
     duplicates = "" if checked.counts_duplicates else " Duplicates are not counted out."
     return (

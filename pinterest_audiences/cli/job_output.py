@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "duplicates_of",
+    "needed_share_text",
     "report_without_audience",
     "share_text",
     "show_dry_plan",
@@ -296,6 +297,11 @@ def share_text(count: int, total: int) -> str:
         return "0%"
     share = count / max(total, 1)
     return f"{share:.1%}" if share >= _MIN_SHOWN_SHARE else "<0.1%"
+
+
+def needed_share_text(needed: int, total: int) -> str:
+    """Return the least share of a total with a number, in percent, rounded up."""
+    return f"{-(-1000 * needed // total) / 10:g}%"
 
 
 @contextmanager

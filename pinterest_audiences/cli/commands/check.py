@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from pinterest_audiences._text import counted
 from pinterest_audiences.cli.context import Context, ContextArg
 from pinterest_audiences.cli.error_reports import error_report
 from pinterest_audiences.cli.html_report import CheckedSource, check_page, check_path, write_page
-from pinterest_audiences.cli.job_output import share_text, show_rejects
+from pinterest_audiences.cli.job_output import needed_share_text, share_text, show_rejects
 from pinterest_audiences.cli.options import (
     DEFAULT_OPTIONS,
     DEFAULT_SOURCE,
@@ -208,8 +207,8 @@ def _forecast_lines(report: PreparationReport, match_rate: float | None) -> Iter
             f"; {minimum - records:,} more at least",
         )
         return
-    rate = math.ceil(1000 * minimum / records) / 10
-    yield (f"  {records:,} records reach that if {rate:g}% of them or more match",)
+    share = needed_share_text(minimum, records)
+    yield (f"  {records:,} records reach that if {share} of them or more match",)
     if match_rate is None:
         yield ("  Pinterest publishes no match rates; --match-rate 0.3 calculates with 30%",)
         return

@@ -73,7 +73,7 @@ def test_page_shows_counts_reasons_and_forecast(run: Run, customers: Path) -> No
         "Check of customers.csv",
         "3 rejected (1.0%)",
         "no_at_sign 3 (1.0%) rows 301, 302, 303",
-        "empty 1 (0.3%) rows 304",
+        "empty 1 (0.3%) row 304",
         "at 25%, as given 75 accounts",
         "at 50% 150 accounts",
         "At this match rate the list may be TOO_SMALL",
@@ -101,6 +101,21 @@ def test_page_shows_warnings_files_and_masked_samples_only_if_there_are_any(
     assert "more/" not in text
     assert text.endswith("nothing that is in the files, except masked examples.")
     assert shown(Path("plain.html").read_text()).endswith("nothing that is in the files.")
+
+
+@each_case(
+    ("records", "share"),
+    [(100, "100%"), (101, "99.1%"), (300, "33.4%"), (399, "25.1%"), (400, "25%"), (4096, "2.5%")],
+)
+def test_page_and_terminal_round_the_needed_match_rate_up(
+    run: Run, records: int, share: str
+) -> None:
+    """The rate that is shown is enough."""
+    source = write_emails(Path("some.csv"), range(records))
+    done = run("check", source, "--html", "some.html", "-o", "table")
+    assert f"records reach that if {share} of them or more match" in done.out
+    text = shown(Path("some.html").read_text())
+    assert f"reach it at a match rate of {share} or more." in text
 
 
 @each_case(
