@@ -50,7 +50,7 @@ from pinterest_audiences._jobs.job_errors import (
     WaitTimeoutError,
 )
 from pinterest_audiences._redaction import redact
-from pinterest_audiences.cli.app import COMMANDS
+from pinterest_audiences.cli.app import COMMANDS, OVERVIEW
 
 if TYPE_CHECKING:
     from pinterest_audiences._models import JSON
@@ -522,12 +522,18 @@ def _unknown_option(word: str, names: list[str]) -> str:
     return f"unknown option {option}{_close(option, names)}"
 
 
+_OPTION_OF_WORD = {"help": "--help", "version": "--version"}  # what people type as a command
+
+
 def _unknown_command(chain: str, error: CycloptsError) -> str:
     before = f"{chain} " if chain else ""
     names = [each.name.removeprefix(before) for each in COMMANDS if each.name.startswith(before)]
     names = list(dict.fromkeys(name.partition(" ")[0] for name in names))
+    if not chain:
+        names = [name for group in OVERVIEW.values() for name in group]
     word = (error.unused_tokens or [""])[0]
-    close = _close(word, names)
+    option = _OPTION_OF_WORD.get(word, "")
+    close = f" (did you mean {option}?)" if option else _close(word, names)
     if close:  # then the word cannot be a token or a customer
         return f"no such command: {word}{close}"
     return f"no such command; commands: {', '.join(names)}"

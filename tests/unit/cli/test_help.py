@@ -49,6 +49,10 @@ def test_overview_has_one_column_on_a_narrow_terminal(
     assert shown == WORDS
 
 
+def test_commands_of_an_error_are_in_the_order_of_the_overview(run: Run) -> None:
+    assert run("qqqqq").error["message"].endswith(f"; commands: {', '.join(WORDS)}")
+
+
 def test_help_of_the_program_explains_the_common_options(run: Run) -> None:
     """The bare command does not, nor does the help of a command."""
     text = "Use the local emulator instead of Pinterest"
