@@ -92,10 +92,12 @@ class Context:
         """The ad account.
 
         Raises:
-            CommandError: No ad account is set.
+            CommandError: No ad account is set; without credentials, which are needed to find one,
+                the error is about these.
         """
         ad_account = self.ad_account_or_none
         if ad_account is None:
+            self.token_source()
             raise usage_error(
                 "no ad account: use --ad-account, or set PINTEREST_AD_ACCOUNT_ID, or ad_account in "
                 "the profile",

@@ -7,7 +7,6 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +25,14 @@ from pinterest_audiences._models import CUSTOMER_LIST_ROLES
 from pinterest_audiences._text import counted
 from pinterest_audiences._version import __version__
 from pinterest_audiences.cli.error_reports import (
+    CommandError,
     ErrorReport,
     ExitCode,
     error_report,
     require_confirmation,
     usage_error,
 )
+from pinterest_audiences.cli.installed_extras import installed_extras
 
 if TYPE_CHECKING:
     from pinterest_audiences import ProbeResult, VerificationReport
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 _IGNORED_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # of requests and curl
+_MAX_SHOWN_ACCOUNTS = 5
 _LEFT = "the next check removes what this one has left"
 _LOGIN_WARNING_SECONDS = 7 * 86_400.0  # before the login expires
 
@@ -96,7 +98,8 @@ def run_checks(context: Context, *, offline: bool) -> list[CheckResult]:
         ("state", _state),
     ]
     results = [result for name, check in checks for result in _check(name, check, context)]
-    failed = any(result.verdict == "error" for result in results)
+    # The connection is also checked without an ad account, by a request that needs none.
+    failed = any(result.verdict == "error" and result.check != "ad_account" for result in results)
     if offline or failed:
         reason = "skipped: --offline" if offline else "skipped: fix the errors above first"
         return [*results, CheckResult(check="pinterest", verdict="warning", finding=reason)]
@@ -126,12 +129,10 @@ def _error(name: str, report: ErrorReport) -> CheckResult:
 
 def _installation(_context: Context) -> Iterator[CheckResult]:
     version = ".".join(map(str, sys.version_info[:3]))
-    extras = {"arrow": "pyarrow", "keyring": "keyring"}
-    installed = [extra for extra, module in extras.items() if find_spec(module) is not None]
     yield CheckResult(
         check="installation",
         finding=f"pinterest-audiences {__version__}, Python {version}, "
-        f"extras: {', '.join(['cli', *installed])}",
+        f"extras: {', '.join(installed_extras())}",
     )
 
 
@@ -177,16 +178,18 @@ def _network(context: Context) -> Iterator[CheckResult]:
 
 
 def _ad_account(context: Context) -> Iterator[CheckResult]:
-    if context.ad_account_or_none is None and context.credentials().find() is None:
-        yield CheckResult(
+    try:
+        yield CheckResult(check="ad_account", finding=context.ad_account)
+    except CommandError as error:
+        if error.exit != ExitCode.CREDENTIALS:
+            raise
+        yield CheckResult(  # the check of the credentials has said what is wrong with these
             check="ad_account",
             verdict="error",
             finding="no ad account",
             remedy="`auth login` lets you choose one; or use --ad-account",
             exit=ExitCode.USAGE,
         )
-        return
-    yield CheckResult(check="ad_account", finding=context.ad_account)
 
 
 def _credentials(context: Context) -> Iterator[CheckResult]:
@@ -219,8 +222,12 @@ def _state(context: Context) -> Iterator[CheckResult]:
             raise PermissionError(13, "is not writable", str(folder))
         yield CheckResult(check="state", finding=f"{path}: created by the first job")
         return
+    account = context.ad_account_or_none
+    if account is None:
+        yield CheckResult(check="state", verdict="warning", finding="skipped: no ad account")
+        return
     with context.offline_client() as client:
-        known = client.status(context.ad_account, state=path)
+        known = client.status(account, state=path)
     unfinished = sum(not each.settled for each in known)
     if unfinished:
         yield CheckResult(
@@ -236,10 +243,33 @@ def _state(context: Context) -> Iterator[CheckResult]:
 
 
 def _read(context: Context) -> Iterator[CheckResult]:
+    account = context.ad_account_or_none
     with context.client(exclusive=False) as client:
-        yield from _role(client, context.ad_account)
-        client.customer_lists_list(context.ad_account, page_size=1).collect(limit=1)
+        if account is None:
+            yield _accounts(client)
+            return
+        yield from _role(client, account)
+        client.customer_lists_list(account, page_size=1).collect(limit=1)
     yield CheckResult(check="pinterest", finding="the lists of the ad account are readable")
+
+
+def _accounts(client: Client) -> CheckResult:
+    """Return which ad accounts could be used; at least that Pinterest has answered."""
+    ids = [each.id for each in client.ad_accounts_list().collect(limit=_MAX_SHOWN_ACCOUNTS + 1)]
+    shown = ", ".join(ids[:_MAX_SHOWN_ACCOUNTS])
+    if not ids:
+        return CheckResult(
+            check="pinterest",
+            verdict="warning",
+            finding="Pinterest can be reached; the token's user has no ad account",
+            remedy="ask an owner or admin of an ad account for a role on it",
+        )
+    more = ", …" if len(ids) > _MAX_SHOWN_ACCOUNTS else ""
+    return CheckResult(
+        check="pinterest",
+        finding=f"Pinterest can be reached; ad accounts: {shown}{more}",
+        remedy=f"--ad-account {ids[0]}" if len(ids) == 1 else "use one of them as --ad-account",
+    )
 
 
 def _role(client: Client, ad_account: str) -> Iterator[CheckResult]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from support.cases import each_case
 from unit.cli.conftest import ACCOUNT, Run
 
 from pinterest_audiences.pytest_plugin import PinterestServer
@@ -104,3 +107,61 @@ def test_doctor_warns_if_the_ad_account_cannot_be_read(run: Run, server: Pintere
     results = {row["check"]: row for row in run("doctor").data}
     assert results["role"]["verdict"] == "warning"
     assert "`accounts list`" in results["role"]["remedy"]
+
+
+# Commands that work on an ad account; those of the state file make no request.
+OFFLINE = ["status", "runs", "jobs list", "resume", "forget people.csv --dry-run"]
+ONLINE = [
+    "accounts get",
+    "upload people.csv --name All",
+    "plan people.csv --name All",
+    "mirror people.csv --name All",
+    "remove people.csv --name All --yes",
+    "forget people.csv --yes",
+    "lists list",
+    "lists get 1",
+    "lists create people.csv --name All",
+    "wait 1",
+    "audience create 1 --name A",
+    "audience list",
+    "audience get 1",
+    "audience remove 1 --yes",
+    "segments create --name A --audience 1",
+    "segments list",
+    "segments get A",
+    "segments update A --audience 1",
+    "segments remove A --yes",
+    "verify-api --yes",
+]
+
+
+@each_case("command", [*OFFLINE, *ONLINE, "lists forget --list 1 --yes"])
+def test_command_without_credentials_and_ad_account_asks_for_a_login_first(
+    run: Run, people: Path, command: str
+) -> None:
+    """An ad account is found with one: `auth login` and `accounts list`."""
+    done = run(*command.split())
+    assert (done.code, done.out) == (3, ""), done.err
+    assert done.error["code"] == "no_credentials"
+    assert "auth login" in done.error["message"]
+    assert "--emulator" in done.error["hint"]
+
+
+@each_case("command", [*OFFLINE, *ONLINE])
+def test_command_with_credentials_and_without_an_ad_account_asks_for_one(
+    run: Run, people: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    with monkeypatch.context() as token:
+        token.setenv("PINTEREST_ACCESS_TOKEN", "pina_SENTINEL")
+        done = run(*command.split())
+    assert (done.code, done.out) == (2, ""), done.err
+    assert done.error["message"].startswith("no ad account: use --ad-account")
+    assert "accounts list" in done.error["hint"]
+
+
+@each_case("command", ["status", "runs", "jobs list", "runs --all-accounts", "resume --dry-run"])
+def test_command_of_the_state_file_needs_no_credentials_with_an_ad_account(
+    run: Run, command: str
+) -> None:
+    done = run(*command.split(), "--ad-account", ACCOUNT)
+    assert (done.code, done.data) == (0, []), done.err
