@@ -2762,6 +2762,7 @@ class AsyncClient:
             session.sleep,
             session.base_url,
             lambda: session.per_minute("ads_write"),
+            lambda: session.awaits_local_server,
         )
 
     def _job_options(

@@ -35,6 +35,7 @@ from urllib.parse import SplitResult, urlsplit
 import anyio
 from attrs import field, frozen
 
+from pinterest_audiences._config import is_loopback
 from pinterest_audiences._errors import ConfigurationError
 from pinterest_audiences._httpx import httpx
 from pinterest_audiences._version import __version__
@@ -89,6 +90,9 @@ _MAX_CAUSES = 20
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _UNREACHABLE = ("unreachable", "the network or the host is unreachable")
 _RESET = ("reset", "the connection was reset")
+_LOCAL_HINT = (
+    "; start it, as `pinterest-audiences emulator serve` does, or use another profile or base URL"
+)
 _ERRNOS = {
     errno.ECONNREFUSED: ("refused", "the connection was refused; no server listens there"),
     errno.EHOSTUNREACH: _UNREACHABLE,
@@ -289,6 +293,7 @@ class ConnectionPool:
         self._slots = anyio.Semaphore(MAX_CALLS)
         self._active_calls: Counter[httpx.AsyncClient] = Counter()  # in progress, by client
         self._replaced: list[httpx.AsyncClient] = []
+        self.has_answered = False  # whether a response was received
 
     async def acquire(self, timeout: float | None) -> httpx.AsyncClient:  # noqa: ASYNC109 - of httpx
         """Return the client for one call; `release` must follow.
@@ -805,6 +810,8 @@ def _not_connected(
             return "name_resolution", text, True
         if isinstance(cause, OSError) and cause.errno in _ERRNOS:
             reason, words = _ERRNOS[cause.errno]
+            if reason == "refused" and proxy is None and is_loopback(host):
+                words += _LOCAL_HINT
             return reason, f"no connection{to}: {words}", True
     return (
         "network",

@@ -21,6 +21,7 @@ import anyio
 from anyio.lowlevel import current_token
 from attrs import define, evolve, field
 
+from pinterest_audiences._config import is_loopback
 from pinterest_audiences._credentials import Token, resolve_token
 from pinterest_audiences._errors import (
     CLIENT_CLOSED,
@@ -327,6 +328,7 @@ class Session:
         self._pool = ConnectionPool(
             network.client_factory(url, _POOL_LIMITS), replaceable=network.transport is None
         )
+        self._is_local = is_loopback(url.host)
         self._explain = partial(explain_failure, host=url.host, proxy=network.proxy_of(url))
         self._user_agent = network.user_agent
         self._lifetime = _Lifetime()
@@ -362,6 +364,11 @@ class Session:
     def base_url(self) -> str:
         """The base URL of the calls."""
         return self._base_url
+
+    @property
+    def awaits_local_server(self) -> bool:
+        """Whether the server is on this machine and has not answered yet."""
+        return self._is_local and not self._pool.has_answered
 
     @property
     def clock(self) -> Clock:
@@ -596,6 +603,7 @@ class Session:
         timeout = None if self._timeout is None else self._timeout + _GRACE_SECONDS
         with anyio.move_on_after(timeout):
             response = await client.send(self._build_request(state, token), stream=True)
+            self._pool.has_answered = True
             state.status = response.status_code
             try:
                 body = await read_body(response, self._max_response_bytes)

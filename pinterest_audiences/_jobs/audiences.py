@@ -462,7 +462,7 @@ async def _poll(
         try:
             current = await fetch()
         except CallError as error:
-            if not is_transient(error):
+            if not is_transient(error) or context.nothing_listens(error):
                 raise
             failure, min_delay = error, retry_after(error) or 0.0
         if current is not None and current.status in statuses:

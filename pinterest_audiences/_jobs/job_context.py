@@ -13,7 +13,7 @@ import anyio
 from attrs import frozen
 
 from pinterest_audiences import _threads
-from pinterest_audiences._errors import CallError
+from pinterest_audiences._errors import CallError, TransportError
 from pinterest_audiences._http.retry import Backoff, is_transient, retry_after
 from pinterest_audiences._jobs.state import State
 
@@ -44,6 +44,7 @@ __all__ = [
 MAX_LISTS_AT_ONCE = 16
 """Lists processed concurrently; each has the state file, a lock and a connection open."""
 _POLL_SECONDS = 0.005
+_DEFAULT_TIMEOUTS = (60.0, 7200.0)  # for which a server that was not started is not waited for
 T = TypeVar("T")
 Item = TypeVar("Item")
 Args = TypeVarTuple("Args")
@@ -147,6 +148,7 @@ class JobContext:
         sleep: Sleeps by that clock; raises when the client is closed.
         service: The client's base URL.
         calls_per_minute: Returns how many writes the rate limit allows; ``None`` for no limit.
+        awaits_local_server: Returns whether the server is on this machine and has not answered yet.
     """
 
     calls: APICalls
@@ -154,6 +156,12 @@ class JobContext:
     sleep: Callable[[float], Awaitable[None]]
     service: str
     calls_per_minute: Callable[[], float | None]
+    awaits_local_server: Callable[[], bool]
+
+    def nothing_listens(self, error: CallError) -> bool:
+        """Return whether the server is to be on this machine and was not started: no outage."""
+        refused = isinstance(error, TransportError) and error.reason == "refused"
+        return refused and self.awaits_local_server()
 
     @asynccontextmanager
     async def state(self, path: str | PathLike[str] | None) -> AsyncGenerator[State, None]:
@@ -215,6 +223,8 @@ class Retries:
     async def wait(self, backoff: Backoff, error: CallError) -> bool:
         """Wait for the next attempt after an error; return False if there is none."""
         delay = backoff.next_delay(retry_after(error))
+        if self.timeout in _DEFAULT_TIMEOUTS and self.context.nothing_listens(error):
+            return False
         if delay is None:
             return False
         self.on_retry(error, delay)

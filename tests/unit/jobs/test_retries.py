@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import errno
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from support.jobs import ACCOUNT, NAME, Rig, digests, make_rig, people
+from support.clock import FakeClock
+from support.jobs import ACCOUNT, NAME, Rig, Wire, digests, make_rig, people
 
 from pinterest_audiences import (
+    AsyncClient,
     CallError,
     JobEventType,
     JobInterruptedError,
@@ -18,9 +22,11 @@ from pinterest_audiences import (
     NotFoundError,
     PermissionDeniedError,
     ServerError,
+    TransportError,
     WaitTimeoutError,
 )
 from pinterest_audiences._jobs.state import State
+from pinterest_audiences.emulator import Emulator
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -174,3 +180,100 @@ async def test_resume_raises_a_single_error_unchanged(rig: Rig) -> None:
         await rig.client.resume(ACCOUNT, state=rig.state)
     assert type(stopped.value) is JobInterruptedError
     assert isinstance(stopped.value.__cause__, NotFoundError)
+
+
+class RefusingServer(httpx.AsyncBaseTransport):
+    """A server that is not started at first, and later answers as the emulator.
+
+    Attributes:
+        refusals: How many connections are refused.
+    """
+
+    def __init__(self, emulator: Emulator, refusals: float) -> None:
+        self.refusals = refusals
+        self._transport = emulator.transport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.refusals > 0:
+            self.refusals -= 1
+            problem = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+            raise httpx.ConnectError("refused") from problem
+        return await self._transport.handle_async_request(request)
+
+
+LOCAL = "http://127.0.0.1:8080/v5"
+ALWAYS = float("inf")
+
+
+@pytest.fixture
+async def local(state: Path, anyio_backend: str) -> AsyncIterator[Rig]:
+    """A client of a server on this machine that is not started."""
+    clock = FakeClock()
+    emulator = Emulator(clock=clock.time, rate_limits=None)
+    server = RefusingServer(emulator, ALWAYS)
+    client = AsyncClient("token", base_url=LOCAL, transport=server, clock=clock)
+    rig = Rig(client, emulator, clock, Wire(server), state)
+    async with client:
+        yield rig
+
+
+def server_of(rig: Rig) -> RefusingServer:
+    server = rig.wire.inner
+    assert isinstance(server, RefusingServer)
+    return server
+
+
+LOCAL_CALLS: dict[str, Callable[[Rig], Awaitable[object]]] = {
+    "call": lambda rig: rig.client.customer_lists_get(ACCOUNT, "7"),
+    "upload": lambda rig: rig.client.upload(ACCOUNT, people(0, 5), name=NAME, state=rig.state),
+    "mirror": lambda rig: rig.client.mirror(ACCOUNT, people(0, 5), name=NAME, state=rig.state),
+    "plan": lambda rig: rig.client.plan_mirror(ACCOUNT, people(0, 5), name=NAME, state=rig.state),
+    "wait": lambda rig: rig.client.wait_until_ready(ACCOUNT, "7"),
+}
+
+
+@pytest.mark.parametrize("name", LOCAL_CALLS)
+async def test_server_that_was_not_started_on_this_machine_is_not_waited_for(
+    local: Rig, name: str
+) -> None:
+    """Only the ordinary retries of a call are made, and the error says what to do."""
+    begin = local.clock.monotonic()
+    with pytest.raises(TransportError) as caught:
+        await LOCAL_CALLS[name](local)
+    assert caught.value.reason == "refused"
+    assert "no server listens there; start it, as `pinterest-audiences emulator" in str(
+        caught.value
+    )
+    assert local.clock.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("patience", [600.0, 3600.0])
+async def test_server_that_was_not_started_is_waited_for_as_long_as_asked(
+    local: Rig, patience: float
+) -> None:
+    server_of(local).refusals = 30
+    report = await local.client.upload(
+        ACCOUNT, people(0, 5), name=NAME, state=local.state, retry_timeout=patience
+    )
+    assert report.added == 5
+
+
+async def test_restart_of_a_server_on_this_machine_is_an_outage(local: Rig) -> None:
+    """It had answered before."""
+    server_of(local).refusals = 0
+    assert await local.client.customer_lists_list(ACCOUNT).collect() == []
+    server_of(local).refusals = 30
+    report = await local.client.upload(ACCOUNT, people(0, 5), name=NAME, state=local.state)
+    assert report.added == 5
+    server_of(local).refusals = 30
+    assert report.customer_list_id is not None
+    found = await local.client.wait_until_ready(ACCOUNT, report.customer_list_id)
+    assert found.id == report.customer_list_id
+
+
+async def test_refused_connection_to_another_machine_is_an_outage(state: Path) -> None:
+    clock = FakeClock()
+    server = RefusingServer(Emulator(clock=clock.time, rate_limits=None), 30)
+    async with AsyncClient("token", transport=server, clock=clock) as client:
+        report = await client.upload(ACCOUNT, people(0, 5), name=NAME, state=state)
+    assert report.added == 5
