@@ -1,4 +1,4 @@
-"""Every Python block of README and docs runs on its own, against the emulator."""
+"""Every Python block of README and docs runs on its own, on the emulator."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import ast
 import inspect
 import json
 import logging
+import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
@@ -35,6 +36,7 @@ FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
+EMULATED = "549755885175"  # the ad account of the emulator
 OPTIONAL = (
     "airflow",
     "celery",
@@ -52,6 +54,9 @@ OPTIONAL = (
     "sqlalchemy",
 )
 
+
+# Pages with blocks that require a login or a server, and tell how to get one.
+WITH_SERVER = {"docs/first-list.md", "docs/how-to/airflow.md", "docs/testing.md"}
 
 BY_PLUGIN = {
     "pytest.mark.asyncio": "pytest_asyncio",
@@ -81,31 +86,60 @@ def blocks() -> Iterator[ParameterSet]:
 
 
 @pytest.fixture
-def _emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    shutil.copy(ROOT / "examples" / "customers.csv", tmp_path)
-    monkeypatch.chdir(tmp_path)  # a block may write small files
+def _as_copied(example: Example, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An empty folder, in which a block may write small files, and no variable of the package."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("PINTEREST_")]:
+        monkeypatch.delenv(name)
     logger = logging.getLogger("pinterest_audiences")
     monkeypatch.setattr(logger, "handlers", [*logger.handlers])  # a block may add its own
     level = logger.level
-    command = [sys.executable, "-m", "pinterest_audiences.emulator", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        monkeypatch.setenv("PINTEREST_API_URI", server.stdout.readline().strip())
-        monkeypatch.setenv("PINTEREST_ACCESS_TOKEN", "any-token")
-        # As after a login, which writes it to the profile.
-        monkeypatch.setenv("PINTEREST_AD_ACCOUNT_ID", "549755885175")
-        # Of a block about containers; this server, which has none, ignores it.
-        monkeypatch.setenv("PINTEREST_EMULATOR_ADMIN_TOKEN", "an-admin-token-for-tests")
+    with ExitStack() as running:
+        page = Path(example.path).relative_to(ROOT).as_posix()
+        if page == "docs/first-list.md":
+            Path("customers.csv").write_text("Email\nada@shop.example\n")  # the reader's export
+        if page in WITH_SERVER:
+            for name, value in running.enter_context(server()).items():
+                monkeypatch.setenv(name, value)
         yield
-        server.terminate()
     logger.setLevel(level)
 
 
-@pytest.mark.usefixtures("_emulator")
+@contextmanager
+def server() -> Iterator[dict[str, str]]:
+    """Serve the emulator, and yield the variables that a page with a server names."""
+    command = [sys.executable, "-m", "pinterest_audiences.emulator", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield {
+            "PINTEREST_API_URI": process.stdout.readline().strip(),
+            "PINTEREST_ACCESS_TOKEN": "any",
+            # As after a login, which writes it to the profile.
+            "PINTEREST_AD_ACCOUNT_ID": EMULATED,
+            # Of a block about containers; this server, which has none, ignores it.
+            "PINTEREST_EMULATOR_ADMIN_TOKEN": "only-for-tests-in-this-network",
+        }
+        process.terminate()
+
+
+@pytest.mark.usefixtures("_as_copied")
 @pytest.mark.parametrize("example", list(blocks()))
 def test_code_block_runs_as_copied(example: Example) -> None:
+    """Without an account, a variable, or a file that it does not write."""
     example.document.namespace.clear()
     example.evaluate()
+
+
+def test_each_page_that_uses_the_ad_account_of_the_emulator_says_what_it_is() -> None:
+    """Readers arrive from a search, and know no other page."""
+    pages = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    unexplained = [
+        page.name
+        for page, text in pages.items()
+        if any(EMULATED in code for language, code in FENCED.findall(text) if language == "python")
+        and f"`{EMULATED}`" not in FENCED.sub("", text)
+    ]
+    assert unexplained == []
 
 
 def test_blocks_in_other_languages_are_valid() -> None:
