@@ -170,7 +170,7 @@ def test_refused_addition_is_sent_again_by_the_next_run(lists: Lists) -> None:
     lists.wire.refused = {digest(5)}
     first = lists.mirror(range(40))
     assert (first.added, first.refused) == (39, 1)
-    assert first.findings == ("Pinterest refused 1 records individually (400); they were left out",)
+    assert first.findings == ("Pinterest refused 1 record individually (400); left out",)
     assert lists.members() == digests(range(40)) - {digest(5)}
     lists.wire.refused = set()
     second = lists.mirror(range(40))

@@ -82,7 +82,7 @@ def test_customers_without_an_address_do_not_count_towards_the_limit(tmp_path: P
 def test_report_shows_blank_rows_and_values(tmp_path: Path) -> None:
     """As text and as JSON."""
     report = report_of(tmp_path / "a.csv", "email,id\nann@shop.de,1\n,\n")
-    assert "1 blank rows, skipped" in str(report)
+    assert "1 blank row, skipped" in str(report)
     assert (report.to_dict()["blank"], report.to_dict()["values"]) == (1, 1)
 
 
