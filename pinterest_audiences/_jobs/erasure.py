@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -163,8 +163,7 @@ def _source(people: SourceLike) -> Source:
     if source.max_rows is not None:
         raise ConfigurationError(
             f"people: {source.name} is limited to its first {counted(source.max_rows, 'row')}, "
-            "and the "
-            "people in the others would not be erased",
+            "and the people in the others would not be erased",
             param="people",
             suggestion="remove the limit",
         )
@@ -210,6 +209,25 @@ async def forget(
             for item in erased
             if item.customer_list_id or item.problem
         ),
+    )
+
+
+def count_targets(
+    state: State, accounts: Iterable[str], targets: ErasureTargets
+) -> tuple[ListErasure, ...]:
+    """Return how many records an erasure would remove from each list of the state file.
+
+    Args:
+        state: The state file.
+        accounts: The ad accounts of the lists.
+        targets: The people to erase.
+    """
+    return tuple(
+        _list_result(
+            row, records=sum(len(keys) for _, keys in _possible_keys(state, row, targets.digests))
+        )
+        for account in accounts
+        for row in state.lists(account)
     )
 
 

@@ -552,21 +552,19 @@ def source_findings(now: SourceFigures, last: SourceFigures | None, removals: in
     if now.unreadable and removals:
         findings.append(
             f"unreadable_rows: {counted(now.unreadable, 'row')} could not be read; up to "
-            f"{min(now.unreadable, removals):,} removals may be of these people"
+            f"{counted(min(now.unreadable, removals), 'removal')} may be of these people"
         )
     if last is None or not removals:
         return findings
     if now.empty > last.empty:
         findings.append(
             f"empty_rows: {counted(now.empty, 'row', 'have')} no value, {last.empty:,} had none "
-            "in the last "
-            "mirror"
+            "in the last mirror"
         )
     if now.rows < (last.rows if now.is_pipe else _FEWER_ROWS_RATIO * last.rows):
         findings.append(
             f"fewer_rows: the source has {counted(now.rows, 'row')}, the last mirror's had "
-            f"{last.rows:,}; "
-            "to detect a truncated source, set the number of rows to expect"
+            f"{last.rows:,}; to detect a truncated source, set the number of rows to expect"
         )
     return findings
 
@@ -610,9 +608,9 @@ def unreadable_guard(now: SourceFigures, last: SourceFigures | None, removals: i
     more = now.unreadable - (last.unreadable if last is not None else 0)
     if not removals or more <= 0:
         return ""
+    compared = "" if last is None else f", {more:,} more than in the last mirror"
     return (
-        f"{counted(now.unreadable, 'row')} could not be read, {more:,} more than in the last "
-        "mirror: up to "
+        f"{counted(now.unreadable, 'row')} could not be read{compared}: up to "
         f"{min(more, removals):,} of the {counted(removals, 'removal')} may be of these people"
     )
 

@@ -26,7 +26,9 @@ __all__ = [
     "OnEvent",
     "RunReport",
     "escaped",
+    "finding_code",
     "finding_codes_of",
+    "finding_text",
     "retry_event",
 ]
 
@@ -47,10 +49,16 @@ _CODES_BY_BEGINNING = (
 
 def finding_codes_of(findings: Iterable[str]) -> tuple[str, ...]:
     """Return the code of each finding; ``other`` if it has none."""
-    return tuple(map(_code, findings))
+    return tuple(map(finding_code, findings))
 
 
-def _code(finding: str) -> str:
+def finding_text(finding: str) -> str:
+    """Return a finding for people, without its code."""
+    return _CODE_PREFIX.sub("", finding, count=1)
+
+
+def finding_code(finding: str) -> str:
+    """Return the code of a finding; ``other`` if it has none."""
     match = _CODE_PREFIX.match(finding)
     if match is not None:
         return match[1]
@@ -424,6 +432,10 @@ class ErasureReport(_JSONReport):
     def complete(self) -> bool:
         """Whether the erasure succeeded in every list."""
         return not self.unusable and not any(item.problem for item in self.lists)
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Return the report as JSON values, and whether it is complete; later versions add keys."""
+        return {**super().to_dict(), "complete": self.complete}
 
     def __str__(self) -> str:
         people = counted(self.people, "identifier")

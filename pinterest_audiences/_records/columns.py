@@ -243,6 +243,7 @@ def _is_plain(kind: IdentifierType, text: str) -> bool:
 
 _MAX_NAMES_SHOWN = 20
 _SELECT_COLUMN = suggest("select one with {column}", column=...)
+_LEAVE_OUT = suggest("it looks like a list of rejects: leave the file out")
 
 
 @frozen
@@ -632,7 +633,8 @@ class _NamedColumns:
             chosen = self._choose(kind, level, series, evidence, holders)
             if chosen:
                 return chosen
-        raise self.error(f"no column is clearly of kind {kind}", _SELECT_COLUMN, first=holders)
+        suggestion = _LEAVE_OUT if {"row", "reason"} <= set(self.names) else _SELECT_COLUMN
+        raise self.error(f"no column is clearly of kind {kind}", suggestion, first=holders)
 
     def _series(self, kind: IdentifierType, level: NameMatch) -> dict[str, tuple[int, ...]]:
         """Return the columns whose names match at a level, grouped by series."""

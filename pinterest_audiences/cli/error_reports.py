@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from pinterest_audiences._models import JSON
 
 __all__ = [
-    "GUARD_CONFIRMED_BY",
+    "GUARD_OPTIONS",
     "MEANINGS",
     "CommandError",
     "ErrorReport",
@@ -245,11 +245,8 @@ _HINTS_BY_CLASS: Mapping[type[Exception], str] = {
     JobNotFoundError: "`jobs list --all-accounts` shows the jobs, `status` the lists",
     PermissionDeniedError: "`accounts list` shows your roles on each ad account",
 }
-GUARD_CONFIRMED_BY: Mapping[str, str] = {
-    "removals": "confirm with --yes",
-    "unreadable_rows": "confirm with --allow-unreadable",
-}
-"""How to confirm what a guard of a plan refuses."""
+GUARD_OPTIONS: Mapping[str, str] = {"removals": "--yes", "unreadable_rows": "--allow-unreadable"}
+"""The option that confirms what a guard of a plan refuses."""
 # Python arguments that have another name on the command line.
 _OPTION_OF = {
     "ad_account_id": "ad_account",
@@ -432,7 +429,7 @@ def _request_id(error: BaseException) -> str | None:
 _OPTION = re.compile(r"--[a-z]+(?:-[a-z]+)*")
 _SHORT = re.compile(r"-[A-Za-z]")
 _MAX_OPTION_LENGTH = 30  # a longer word is not an option
-_NEEDED = {float: "must be a number", int: "must be a whole number"}
+_NEEDED = {float: "must be a number, such as 0.3", int: "must be a whole number"}
 
 
 def describe_usage_error(error: CycloptsError) -> str:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from pinterest_audiences._jobs.job_errors import AudienceError
-from pinterest_audiences._jobs.reports import JobReport, escaped
+from pinterest_audiences._jobs.reports import JobReport, escaped, finding_code, finding_text
 from pinterest_audiences._records.report import MIN_MATCHED_ACCOUNTS
 from pinterest_audiences._text import counted
-from pinterest_audiences.cli.error_reports import GUARD_CONFIRMED_BY
+from pinterest_audiences.cli.error_reports import GUARD_OPTIONS
 from pinterest_audiences.cli.output import plain
 
 if TYPE_CHECKING:
@@ -53,7 +53,13 @@ _COLUMNS = (
 )
 
 
-def show_report(context: Context, report: JobReport, plan: Plan | None = None) -> None:
+def show_report(
+    context: Context,
+    report: JobReport,
+    plan: Plan | None = None,
+    *,
+    allowed: frozenset[str] = frozenset(),
+) -> None:
     """Write the report of a job: what was sent and what comes next, or its values for programs.
 
     The findings are warnings on standard error, except in a report for people, which has them.
@@ -62,10 +68,11 @@ def show_report(context: Context, report: JobReport, plan: Plan | None = None) -
         context: Context of the command.
         report: The report.
         plan: The plan of a mirror or a dry run, for its additions and removals.
+        allowed: Guards of the plan that were confirmed.
     """
     if context.out.is_human:
         context.out.lines(_report_lines(report, plan, context.begun))
-        _show_next(context, report)
+        _show_next(context, report, plan, allowed)
         return
     _warn_of(context, report.findings)
     row = _row(context, report)
@@ -98,7 +105,7 @@ def _report_lines(report: JobReport, plan: Plan | None, begun: float) -> Iterato
         yield (("The audience was not created yet; resume creates it", "yellow"),)
     for finding in report.findings:
         if finding != _DRY_RUN and _REJECTS not in finding:  # which are shown already
-            yield ((f"! {plain(finding)}", "yellow"),)
+            yield ((f"! {plain(finding_text(finding))}", "yellow"),)
 
 
 def duplicates_of(report: JobReport) -> int:
@@ -163,11 +170,14 @@ def _reject_line(source: JSON) -> Iterator[Line]:
         )
 
 
-def _show_next(context: Context, report: JobReport) -> None:
+def _show_next(
+    context: Context, report: JobReport, plan: Plan | None, allowed: frozenset[str]
+) -> None:
     """Write what comes next, as a command to copy."""
     list_id = report.customer_list_id
     if report.status == "dry_run":
-        label, words = "Next", context.same_command(leave_out={"--dry-run": False})
+        label, options = ("Next", []) if plan is None else _confirmation(context, plan, allowed)
+        words = context.same_command(add=options, leave_out={"--dry-run": False})
     elif report.status == "running" or report.audience_pending:
         label, words = "Next", context.next_command("resume")
     elif report.audience_id is not None and report.audience_status != "READY":
@@ -203,10 +213,18 @@ def show_plan(context: Context, plan: Plan) -> None:
         return
     context.out.lines(_plan_lines(plan))
     show_rejects(context, plan.source)
-    words = context.same_command("mirror") if plan.changes else []
+    label, options = _confirmation(context, plan, frozenset())
+    words = context.same_command("mirror", add=options) if plan.changes else []
     if words:
         context.out.lines([()])
-        context.out.command("Next", words)
+        context.out.command(label, words)
+
+
+def _confirmation(context: Context, plan: Plan, allowed: frozenset[str]) -> tuple[str, list[str]]:
+    """Return the label of the next command, and the options with which it is not refused."""
+    options = [GUARD_OPTIONS[guard] for guard in plan.guards if guard not in allowed]
+    missing = [option for option in options if option not in context.arguments]
+    return ("Next, if these changes are right" if missing else "Next"), missing
 
 
 def _plan_lines(plan: Plan) -> Iterator[Line]:
@@ -225,8 +243,8 @@ def _plan_lines(plan: Plan) -> Iterator[Line]:
         )
     yield ()
     for finding in plan.findings:
-        if _REJECTS not in finding:
-            yield ((f"! {plain(finding)}", "yellow"),)
+        if _REJECTS not in finding and finding_code(finding) not in plan.guards:
+            yield ((f"! {plain(finding_text(finding))}", "yellow"),)
     for blocked in _guard_texts(plan, frozenset()):
         yield ((f"! {plain(blocked)}", "bold red"),)
     if plan.changes:
@@ -370,7 +388,7 @@ def _guard_texts(plan: Plan, allowed: frozenset[str]) -> list[str]:
     if not plan.guards:  # also of a plan from a file
         return [plan.blocked] if plan.blocked else []
     return [
-        f"{text}; {GUARD_CONFIRMED_BY[guard]}"
+        f"{text}; confirm with {GUARD_OPTIONS[guard]}"
         for guard, text in plan.guards.items()
         if guard not in allowed
     ]
@@ -408,7 +426,7 @@ def show_dry_plan(
         source=plan.source,
         findings=(*([blocked] if blocked else []), *findings, _DRY_RUN),
     )
-    show_report(context, report, plan)
+    show_report(context, report, plan, allowed=allowed)
 
 
 def _row(context: Context, report: JobReport) -> dict[str, JSON]:

@@ -41,6 +41,7 @@ __all__ = [
     "common_options",
     "expected_count",
     "file_exists",
+    "is_missing",
     "open_files",
     "order_value",
     "page_size",
@@ -215,16 +216,23 @@ class ListSelector:
     name: str | None = None
     list_id: Annotated[str | None, Parameter(name="--list")] = None
 
-    def check(self) -> None:
+    def check(self, *, source_is_missing: bool = False) -> None:
         """Check that exactly one option is set.
+
+        Args:
+            source_is_missing: Whether the command has no source either, for the message.
 
         Raises:
             CommandError: None or both are set.
         """
-        if (self.name is None) == (self.list_id is None):
-            both = self.name is not None
-            problem = "use either --name or --list" if both else "--name or --list is missing"
-            raise usage_error(problem, "see --help")
+        if (self.name is None) != (self.list_id is None):
+            return
+        if self.name is not None:
+            raise usage_error("use either --name or --list", "see --help")
+        missing = "--name or --list is missing"
+        if source_is_missing:
+            missing = "FILE is missing, and --name or --list"
+        raise usage_error(missing, "see --help")
 
 
 @Parameter(name="*", group=Group("Audience", sort_key=2))
@@ -262,6 +270,11 @@ DEFAULT_SOURCE = SourceOptions()
 DEFAULT_READ_OPTIONS = ReadOptions()
 NO_LIST = ListSelector()
 NO_AUDIENCE = AudienceOptions()
+
+
+def is_missing(files: Sequence[str], source: SourceOptions) -> bool:
+    """Return whether neither a file nor a query is given."""
+    return not files and source.database is None and source.query is None
 
 
 def page_size(limit: int | None) -> int:

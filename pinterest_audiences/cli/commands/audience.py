@@ -72,6 +72,8 @@ def create(
                 context.ad_account, customer_list.id, name, description=description
             )
     context.out.row(to_row(audience))
+    if context.out.is_human and audience.id:
+        context.out.command("Next", context.next_command("audience", "get", audience.id))
 
 
 def list_all(

@@ -315,7 +315,9 @@ def _exit_code(context: Context, receipt: ErasureReport, kind: str) -> ExitCode:
     if any(each.problem for each in receipt.lists):
         return ExitCode.UNFINISHED
     if receipt.unusable:
-        context.console.warn(f"{counted(receipt.unusable, 'identifier', 'are')} not of kind {kind}")
+        context.console.warn(
+            f"{counted(receipt.unusable, 'identifier')} cannot be used: not of kind {kind}"
+        )
         return ExitCode.INPUT
     return ExitCode.OK
 
@@ -352,19 +354,16 @@ def _dry_receipt(
 ) -> ErasureReport:
     from time import time  # noqa: PLC0415 - when used
 
-    from pinterest_audiences._jobs.reports import ErasureReport, ListErasure  # noqa: PLC0415
+    from pinterest_audiences._config import base_url  # noqa: PLC0415
+    from pinterest_audiences._jobs.erasure import count_targets  # noqa: PLC0415
+    from pinterest_audiences._jobs.reports import ErasureReport  # noqa: PLC0415
+    from pinterest_audiences._jobs.state import State  # noqa: PLC0415
 
-    with context.offline_client() as client:
-        lists = tuple(
-            ListErasure(
-                ad_account_id=each.ad_account_id,
-                customer_list_id=each.customer_list_id or "",
-                name=each.name,
-                content_known=each.origin == "created",
-            )
-            for account in accounts
-            for each in client.status(account, state=context.state)
-        )
+    state = State(context.state, base_url(context.base_url).text)
+    try:
+        lists = count_targets(state, accounts, people)
+    finally:
+        state.close()
     return ErasureReport(
         reference=reference,
         people=people.count,
@@ -377,9 +376,7 @@ def _dry_receipt(
 def _show_receipt(context: Context, receipt: ErasureReport, *, dry_run: bool) -> None:
     if context.out.form in ("json", "ndjson"):
         # Receipts are stored as evidence; mark those of dry runs.
-        context.out.row(
-            {**to_json(receipt.to_dict()), "complete": receipt.complete, "dry_run": dry_run}
-        )
+        context.out.row({**to_json(receipt.to_dict()), "dry_run": dry_run})
         return
     if not context.out.is_human:
         context.console.note(f"identifiers: {receipt.people:,}, invalid: {receipt.unusable:,}")
@@ -391,19 +388,18 @@ def _show_receipt(context: Context, receipt: ErasureReport, *, dry_run: bool) ->
 def _receipt_lines(receipt: ErasureReport, *, dry_run: bool) -> Iterator[Line]:
     """Yield how many people were erased, and how to keep the receipt."""
     failed = sum(bool(item.problem) for item in receipt.lists)
-    people, lists = counted(receipt.people, "identifier"), counted(len(receipt.lists), "list")
+    people = counted(receipt.people - receipt.unusable, "identifier")
+    lists = counted(len(receipt.lists), "list")
+    records = counted(sum(item.records for item in receipt.lists), "record")
     reference = f', reference "{plain(receipt.reference)}"' if receipt.reference else ""
     if dry_run:
         yield (
             ("Dry run, nothing was sent: the command would erase", "bold yellow"),
-            f" {people} from {lists}{reference}",
+            f" {people} from {lists}: {records}{reference}",
         )
     else:
-        records = sum(item.records for item in receipt.lists)
         done = (f"Erased {people} from {lists}", "bold yellow" if failed else "bold green")
-        yield (done, f": {counted(records, 'record')} removed{reference}")
-    if receipt.unusable:
-        yield ((f"Rejected {counted(receipt.unusable, 'identifier')} of another kind", "yellow"),)
+        yield (done, f": {records} removed{reference}")
     if failed:
         yield ((f"{counted(failed, 'list')} failed; run the same command again", "red"),)
     elif not dry_run:

@@ -35,6 +35,7 @@ from pinterest_audiences.cli.options import (
     PathText,
     RetryTimeout,
     SourceOptions,
+    is_missing,
     preparation,
 )
 from pinterest_audiences.cli.progress import ProgressReporter, progress_display
@@ -78,7 +79,7 @@ def plan(
         common: Common options.
         context: Context of the command.
     """
-    which.check()
+    which.check(source_is_missing=is_missing(files, source))
     _refuse_limit(source)
     with progress_display(context.console, plans=True) as progress, context.client() as client:
         result = _make_plan(
@@ -145,8 +146,7 @@ def mirror(
         common: Common options.
         context: Context of the command.
     """
-    has_source = bool(files) or source.query is not None or source.database is not None
-    if has_source == (plan_file is not None):
+    if is_missing(files, source) == (plan_file is None):
         raise usage_error("use exactly one of FILE, --query and --plan-file")
     after.check()
     _refuse_limit(source)

@@ -25,6 +25,7 @@ from pinterest_audiences.cli.options import (
     RetryTimeout,
     SourceOptions,
     expected_count,
+    is_missing,
     preparation,
 )
 from pinterest_audiences.cli.progress import progress_display
@@ -71,7 +72,7 @@ def upload(
         common: Common options.
         context: Context of the command.
     """
-    which.check()
+    which.check(source_is_missing=is_missing(files, source))
     _send(
         context,
         files,
@@ -119,7 +120,7 @@ def remove(
         common: Common options.
         context: Context of the command.
     """
-    which.check()
+    which.check(source_is_missing=is_missing(files, source))
     _send(
         context,
         files,

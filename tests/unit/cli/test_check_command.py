@@ -198,3 +198,13 @@ def test_invalid_number_of_samples_is_a_usage_error(run: Run, cells: Path, count
     done = run("check", cells, f"--sample={count}", "-o", "json")
     assert (done.code, done.out) == (2, "")
     assert "--sample" in done.error["message"]
+
+
+def test_file_of_rejects_among_the_sources_is_named(run: Run) -> None:
+    """A pattern such as *.csv also matches what an earlier check has written."""
+    Path("a.csv").write_text("email\nann@shop.de\nno address\n")
+    assert run("check", "a.csv", "--rejects-to", "rejects.csv", "--max-reject-share", "1").code == 0
+    done = run("check", "*.csv")
+    assert done.code == 5
+    assert "rejects.csv" in done.error["message"]
+    assert "it looks like a list of rejects: leave the file out" in done.error["message"]

@@ -126,6 +126,7 @@ def test_dry_forget_names_lists_with_removals(run: Run, people: Path) -> None:
         assert (done.code, done.data["people"], done.data["dry_run"]) == (0, 1, True)
         assert [each["name"] for each in done.data["lists"]] == named
         assert {each["problem"] for each in done.data["lists"]} == {""}
+        assert {each["records"] for each in done.data["lists"]} == {1}
         assert "dry run: nothing was sent" in done.err
     receipt = run(*forget, "--all-accounts", "--yes").data
     assert [each["records"] for each in receipt["lists"]] == [1, 1]
@@ -138,3 +139,17 @@ def test_receipt_of_an_invalid_identifier_is_not_complete(run: Run, people: Path
     Path("who.txt").write_text("person1@shop.example\nno address\n")
     done = run("forget", "who.txt", "--emulator", "--yes")
     assert (done.code, done.data["unusable"], done.data["complete"]) == (5, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("line", "records"),
+    [("person1@shop.example", 1), ("unknown@shop.example", 0), ("no address", 0)],
+)
+def test_dry_forget_counts_the_records_that_forget_removes(
+    run: Run, people: Path, line: str, records: int
+) -> None:
+    run("upload", people, "--name", "All", "--emulator", "-q")
+    Path("who.txt").write_text(f"{line}\n")
+    dry, real = (run("forget", "who.txt", "--emulator", how).data for how in ("--dry-run", "--yes"))
+    assert [each["records"] for each in dry["lists"]] == [records]
+    assert [each["records"] for each in real["lists"]] == [records]

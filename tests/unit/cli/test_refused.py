@@ -218,7 +218,7 @@ def test_empty_source_exits_with_5(
 
 
 NO_ROWS = ("source", "none.csv: has no rows below its header")
-_NO_COLUMN = "none of the 2 rows has a value in the column that was read; choose another with"
+_NO_COLUMN = "no value in the column that was read, in 2 rows; choose another with"
 NO_VALUES = ("source", f"none.csv: {_NO_COLUMN} --column")
 ALL_REJECTED = (
     "too_many_rejects",
