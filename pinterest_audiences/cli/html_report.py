@@ -475,7 +475,7 @@ def _samples(samples: Sequence[MaskedSample]) -> str:
         ]
         for sample in samples
     ]
-    return _table(head, rows) + (
+    return _table(head, rows, folds=True) + (
         '<p class="soft">Letters are shown as a, digits as 9, and mixtures as x.</p>'
     )
 

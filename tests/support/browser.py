@@ -77,6 +77,18 @@ def scrolls_sideways(browser: Any) -> bool:
     return bool(browser.execute_script(wider))
 
 
+_CUT = """
+return [...document.body.querySelectorAll("*:not(svg)")]
+  .filter(e => getComputedStyle(e).overflowX !== "visible" && e.scrollWidth > e.clientWidth)
+  .map(e => `${e.className}: ${e.scrollWidth} of ${e.clientWidth}`);
+"""
+
+
+def cut_off(browser: Any) -> list[str]:
+    """Return the elements with content that is wider than they are."""
+    return list(browser.execute_script(_CUT))
+
+
 _MIN_CONTRAST = 4.5  # of text, by WCAG 2 AA
 _CONTRAST = """
 const channels = color => color.match(/[\\d.]+/g).slice(0, 3).map(Number);

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from support.browser import chromium, low_contrast, open_page, scrolls_sideways, set_screen
+from support.browser import chromium, cut_off, low_contrast, open_page, scrolls_sideways, set_screen
 from support.cases import each_case
 from unit.cli.conftest import Run
 
@@ -376,7 +376,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.mark.once
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("width", [400, 900, 1400])
 @pytest.mark.parametrize("colors", ["light", "dark"])
 def test_page_is_readable_in_a_browser(
     run: Run, customers: Path, browser: Any, width: int, colors: str
@@ -391,6 +391,7 @@ def test_page_is_readable_in_a_browser(
     assert browser.title == "Check of 2 files" or "customers.csv" in browser.title
     assert browser.execute_script("return window.innerWidth") == width
     assert not scrolls_sideways(browser)
+    assert cut_off(browser) == []
     assert low_contrast(browser) == []
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert browser.get_log("browser") == []
@@ -407,14 +408,21 @@ def test_page_is_readable_in_a_browser(
 @pytest.mark.usefixtures("history")
 def test_page_of_runs_is_readable_in_a_browser(run: Run, browser: Any) -> None:
     assert run("runs", "--emulator", "--html", "runs.html").code == 0
-    for width in (400, 1400):
+    millions = (
+        "document.querySelectorAll('td[data-name$=ed]:not(:first-child)')"
+        ".forEach(cell => { cell.textContent = '12,345,678'; })"
+    )
+    for width in (400, 620, 900, 980, 1400):
         for colors in ("light", "dark"):
             set_screen(browser, width, colors)
             open_page(browser, Path("runs.html").absolute().as_uri())
-            assert not scrolls_sideways(browser)
             assert low_contrast(browser) == []
             assert browser.get_log("browser") == []
+            browser.execute_script(millions)
+            assert not scrolls_sideways(browser)
+            assert cut_off(browser) == [], width
     set_screen(browser, 1000)
+    open_page(browser, Path("runs.html").absolute().as_uri())
     rows = browser.execute_script(
         "return [...document.querySelectorAll('td:nth-child(1), td:nth-child(4)')].map(cell => {"
         "const range = document.createRange(); range.selectNodeContents(cell);"
