@@ -142,6 +142,15 @@ def test_each_page_that_uses_the_ad_account_of_the_emulator_says_what_it_is() ->
     assert unexplained == []
 
 
+@pytest.mark.parametrize("name", ["tutorial.md", "index.md"])
+def test_pages_install_a_checkout_with_the_same_two_lines(name: str) -> None:
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = f"git clone {metadata['urls']['Source']}\npip install './pinterest-audiences[cli]'\n"
+    assert lines in [
+        code for _, code in FENCED.findall((ROOT / "docs" / name).read_text(encoding="utf-8"))
+    ]
+
+
 def test_blocks_in_other_languages_are_valid() -> None:
     """Also those of Python that cannot run here, such as a DAG of Airflow."""
     yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
