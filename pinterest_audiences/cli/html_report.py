@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pinterest_audiences._records.report import PreparationReport
     from pinterest_audiences._records.samples import MaskedSample
 
-__all__ = ["CheckedSource", "check_page", "check_path", "runs_page", "write_page"]
+__all__ = ["CheckedSource", "check_page", "check_path", "last_part", "runs_page", "write_page"]
 
 _FOLDER = Path(__file__).parent
 _PAGE_BEGINS = b"<!doctype html"
@@ -298,7 +298,7 @@ def _section(title: str, content: str, *, wide: bool = False) -> str:
 
 def _name(path: str) -> str:
     """Return the name of a file, without folders, unless it may be personal data."""
-    last = _last(path)
+    last = last_part(path)
     names = (last, last.partition(".")[0])  # also without the endings, such as those of a phone
     return escape(NOT_SHOWN if any(map(looks_like_identifier, names)) else last)
 
@@ -307,7 +307,7 @@ def _message(message: str, report: PreparationReport) -> str:
     """Return a message about a source, with the names of its files without folders."""
     text = message.removeprefix(f"{report.source}: ")
     for name in report.files:
-        text = text.replace(name, _last(name))
+        text = text.replace(name, last_part(name))
     return escape(redact(text))
 
 
@@ -322,7 +322,8 @@ def _finding(finding: DataWarning) -> str:
     return escape(str(finding))
 
 
-def _last(path: str) -> str:
+def last_part(path: str) -> str:
+    """Return the name of a file, a folder or a URL without what precedes it."""
     return re.split(r"[/\\]", path.rstrip("/\\"))[-1] or path
 
 

@@ -58,7 +58,7 @@ _Cell: TypeAlias = tuple[str, str]  # a text and its style
 _DEFAULT_COLUMNS = 80
 _UNLIMITED_COLUMNS = 10_000  # of a pipe that gets colors
 _MIN_RICH_COLUMNS = 20  # of help and bars
-_MIN_FOLDED_COLUMNS = 12  # a column of a table that is narrower does not fold its values
+_MIN_FOLDED_COLUMNS = 10  # a column of a table that is narrower does not fold its values
 _LONG_WORD_COLUMNS = 30  # such as a path
 _GAP = "  "  # between columns
 _INDENT = "  "
@@ -73,7 +73,7 @@ _ID = re.compile(r"(.*_)?ids?|row|first_rows")  # keys of numbers without separa
 _NEEDLESS_IN_HEADS = re.compile(
     r"^num_|^customer_(?=list_id)|^allows_|_user_records$|_(time|timestamp)$"
 )
-_STATE = re.compile(r"(.*_)?(status|verdict)")
+_STATE = re.compile(r"(.*_)?(status|verdict|outcome)")
 _STYLES = {
     **dict.fromkeys(("READY", "ELIGIBLE", "ACTIVE", "done", "ok"), "green"),
     **dict.fromkeys(
@@ -172,16 +172,25 @@ class Output:
                 self._line(_unstyled(line).rstrip())
         self._stream.flush()
 
-    def rows(self, rows: Iterable[Row], columns: Sequence[str]) -> None:
+    def rows(
+        self,
+        rows: Iterable[Row],
+        columns: Sequence[str],
+        *,
+        optional: Sequence[str] = (),
+        below: str = "",
+    ) -> None:
         """Write many results as they arrive.
 
         Args:
             rows: The results.
             columns: Keys that a table and CSV show; JSON has all keys.
+            optional: Columns that a terminal leaves out, in this order, until its table fits.
+            below: The column that a terminal shows below each row that has a value.
         """
         if self._screen is not None:
             cells = [[_shown(name, row.get(name), brief=True) for name in columns] for row in rows]
-            self._screen.table(columns, cells)
+            self._screen.table(columns, cells, optional, below)
         elif self.form == "table":
             self._table([[_cell(row.get(name)) for name in columns] for row in rows], columns)
         elif self.form == "csv":
@@ -312,34 +321,69 @@ class _Screen:
                 before = self._text(" " * label_width) if number else label
                 self._write(before.append_text(folded))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[_Cell]]) -> None:
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[_Cell]],
+        optional: Sequence[str] = (),
+        below: str = "",
+    ) -> None:
         """Write a table, or a block of fields for each row where a table does not fit.
 
-        Columns without any value are left out. A few long words, such as paths, are written below
-        their rows.
+        Columns without any value are left out, then optional ones until the table fits. A few long
+        words, such as paths, are written below their rows.
+
+        Args:
+            columns: The names of the columns.
+            rows: The cells.
+            optional: Columns that can be left out, in this order.
+            below: The column that is written below its row, after the last of those that can be
+                left out, if it was.
         """
         used = [n for n in range(len(columns)) if not rows or any(row[n][0] for row in rows)]
         columns, rows = [columns[n] for n in used], [[row[n] for n in used] for row in rows]
-        inside = rows
-        widths = self._column_widths(columns, rows)
-        if widths is None:
-            inside = [[("", "") if _is_long(cell) else cell for cell in row] for row in rows]
-            few = sum(any(map(_is_long, row)) for row in rows) <= len(rows) / 2
-            widths = self._column_widths(columns, inside) if few else None
-        if widths is None:
+        for count in range(len(optional) + 1):
+            left_out = {below, *optional[:count]}
+            kept = [n for n, name in enumerate(columns) if name not in left_out]
+            inside, widths = self._fitted(
+                [columns[n] for n in kept], [[row[n] for n in kept] for row in rows]
+            )
+            if widths is not None:
+                break
+        else:
             self._blocks(columns, rows)
             return
         right = [
-            _ID.fullmatch(name) is None
-            and all(_NUMERIC.fullmatch(row[number][0]) for row in rows if row[number][0])
-            for number, name in enumerate(columns)
+            _ID.fullmatch(columns[n]) is None
+            and all(_NUMERIC.fullmatch(row[n][0]) for row in rows if row[n][0])
+            for n in kept
         ]
-        self._table_line([(_head(name), "bold") for name in columns], widths, right)
+        self._table_line([(_head(columns[n]), "bold") for n in kept], widths, right)
         for row, line in zip(rows, inside, strict=True):
             self._table_line(line, widths, right)
-            for name, cell, shown in zip(columns, row, line, strict=True):
-                if cell != shown:
-                    self.line((f"{2 * _INDENT}{name}: ", cell))
+            for n, shown in zip(kept, line, strict=True):
+                if row[n] != shown:
+                    self.line((f"{2 * _INDENT}{columns[n]}: ", row[n]))
+            cells = dict(zip(columns, row, strict=True))
+            if below in cells and cells[below][0]:
+                last = optional[-1] if count and count == len(optional) else below
+                named = last != below and cells[last][0]
+                before = f"{last} {cells[last][0]}, " if named else ""
+                self.line((f"{2 * _INDENT}{before}{below}: ", cells[below]))
+
+    def _fitted(
+        self, columns: Sequence[str], rows: Sequence[Sequence[_Cell]]
+    ) -> tuple[Sequence[Sequence[_Cell]], list[int] | None]:
+        """Return the cells of a table, without a few long ones if it fits only so, and its widths.
+
+        The widths are ``None`` if the table does not fit.
+        """
+        widths = self._column_widths(columns, rows)
+        few = sum(any(map(_is_long, row)) for row in rows) <= len(rows) / 2
+        if widths is not None or not few:
+            return rows, widths
+        inside = [[("", "") if _is_long(cell) else cell for cell in row] for row in rows]
+        return inside, self._column_widths(columns, inside)
 
     def _blocks(self, columns: Sequence[str], rows: Iterable[Sequence[_Cell]]) -> None:
         """Write a block of fields for each row, without those that have no value."""

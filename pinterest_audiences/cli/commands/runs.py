@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pinterest_audiences.cli.context import ContextArg
 from pinterest_audiences.cli.error_reports import usage_error
-from pinterest_audiences.cli.html_report import check_path, runs_page, write_page
+from pinterest_audiences.cli.html_report import check_path, last_part, runs_page, write_page
 from pinterest_audiences.cli.job_output import to_json
 from pinterest_audiences.cli.options import (
     DEFAULT_OPTIONS,
@@ -16,6 +18,10 @@ from pinterest_audiences.cli.options import (
     Flag,
     ListSelector,
 )
+
+if TYPE_CHECKING:
+    from pinterest_audiences._jobs.reports import RunReport
+    from pinterest_audiences._models import JSON
 
 __all__ = ["runs"]
 
@@ -31,6 +37,19 @@ _COLUMNS = (
     "rejected",
     "seconds",
     "outcome",
+)
+_SHOWN = (  # to people
+    "job",
+    "started",
+    "kind",
+    "source",
+    "list",
+    "added",
+    "removed",
+    "rejected",
+    "seconds",
+    "outcome",
+    "error",
 )
 
 
@@ -81,4 +100,26 @@ def runs(
     if html is not None:
         write_page(html, runs_page(reports, lists, time.time()))
         context.console.note(f"the report is in {html}")
-    context.out.rows((to_json(report.to_dict()) for report in reports), _COLUMNS)
+    if context.out.is_human:
+        context.out.rows(_for_people(reports), _SHOWN, optional=("seconds", "job"), below="error")
+    else:
+        context.out.rows((to_json(report.to_dict()) for report in reports), _COLUMNS)
+
+
+def _for_people(reports: Sequence[RunReport]) -> list[dict[str, JSON]]:
+    """Return runs with fewer values: short names, and no column of zeros only."""
+    rows = [to_json(report.to_dict()) for report in reports]
+    zero = [name for name in ("removed", "rejected") if not any(row[name] for row in rows)]
+    return [
+        {
+            **row,
+            **dict.fromkeys(zero),
+            "job": None if report.job_id is None else f"{report.job_id}",
+            "kind": report.operation,
+            "source": last_part(report.source or ""),
+            "list": report.name or report.customer_list_id,
+            "seconds": None if report.seconds is None else f"{report.seconds:,.1f}",
+            "error": report.error or report.error_type,
+        }
+        for row, report in zip(rows, reports, strict=True)
+    ]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 from support.cases import each_case
+from support.terminal import here_on_terminal
 from unit.cli.conftest import Run, refused
+
+from pinterest_audiences.pytest_plugin import PinterestServer
+
+posix = pytest.mark.skipif(os.name != "posix", reason="requires pseudo-terminals")
 
 
 def fill(run: Run, people: Path) -> None:
@@ -87,7 +94,8 @@ def test_runs_are_selected_by_list_and_number(run: Run, people: Path) -> None:
 def test_runs_is_written_in_every_form(run: Run, people: Path) -> None:
     fill(run, people)
     table = run("runs", "--emulator", "-o", "table").out.splitlines()
-    assert table[0].split()[:3] == ["RUN", "ID", "STARTED"]
+    assert table[0].split()[:3] == ["JOB", "STARTED", "KIND"]
+    assert table[0].split()[-1] == "ERROR"
     assert len(table) == 4
     header, *lines = run("runs", "--emulator", "-o", "csv").out.splitlines()
     assert header == (
@@ -106,3 +114,74 @@ def test_options_of_runs_that_cannot_be_used_are_usage_errors(run: Run) -> None:
     refused(run("runs", "--limit", "-1", "--emulator"), 2, "usage", "--limit must be 0 or more")
     refused(run("runs", "--name", "A", "--list", "B", "--emulator"), 2, "usage", "--name or --list")
     refused(run("runs", "--name", "Unknown", "--emulator"), 4, "job_not_found")
+
+
+@posix
+@each_case(
+    ("columns", "head"),
+    [
+        (100, "JOB  STARTED  KIND  SOURCE  LIST  ADDED  REJECTED  SECONDS  OUTCOME"),
+        (80, "JOB  STARTED  KIND  SOURCE  LIST  ADDED  REJECTED  SECONDS  OUTCOME"),
+        (68, "JOB  STARTED  KIND  SOURCE  LIST  ADDED  REJECTED  OUTCOME"),
+    ],
+)
+def test_runs_on_a_terminal_are_a_table_with_reasons_below(
+    run: Run, people: Path, columns: int, head: str
+) -> None:
+    """Without a column of zeros only, and with the seconds left out first."""
+    if not Path("few.csv").exists():
+        fill(run, people)
+    shown = here_on_terminal(
+        "runs", "--emulator", stdout=True, environment={"COLUMNS": str(columns), "NO_COLOR": "1"}
+    )
+    lines = shown.screen.replace("\r", "").splitlines()
+    assert lines[0].split() == head.split()
+    assert max(map(len, lines)) <= columns
+    first, second = lines[1].split(), lines[2].split()
+    assert (first[0], first[-1]) == ("3", "done")
+    assert (second[0].isdigit(), second[-1]) == (False, "failed")  # before a job was started
+    assert "few.csv" in first
+    reason = " ".join(" ".join(lines[3:-1]).split())
+    assert reason.startswith('error: list "Buyers" ')
+    assert reason.endswith("would be removed, more than 20%")
+    assert lines[-1].split()[0] == "1"
+
+
+@posix
+def test_full_history_of_removals_and_rejects_fits_on_80_columns(run: Run) -> None:
+    """With the job in front of the reason where its column is left out."""
+    path = Path("customers.csv")
+    for numbers in (range(300), range(10, 305)):
+        rows = "".join(f"person{number}@shop.example\n" for number in numbers)
+        path.write_text(f"email\n{rows}none\n")
+        done = run("mirror", path, "--name", "All customers", "--emulator", "--yes")
+        assert done.code == 0, done.err
+    shown = here_on_terminal("runs", "--emulator", stdout=True, environment={"NO_COLOR": "1"})
+    head, *lines = shown.screen.replace("\r", "").splitlines()
+    names = "STARTED  KIND  SOURCE  LIST  ADDED  REMOVED  REJECTED  OUTCOME"
+    assert head.split() == names.split()
+    assert max(map(len, [head, *lines])) <= 80
+    assert lines[0].split()[-4:] == ["5", "10", "1", "done"]
+
+
+@posix
+def test_seconds_of_a_run_are_rounded_for_people_only(run: Run, people: Path) -> None:
+    fill(run, people)
+    screen = here_on_terminal("runs", "--emulator", stdout=True).screen
+    exact = [item["seconds"] for item in run("runs", "--emulator", "-o", "json").data]
+    assert exact != [round(each, 1) for each in exact]
+    for each in exact:
+        assert f" {each:.1f} " in screen
+        assert f"{each:g}" not in screen
+
+
+@posix
+def test_job_without_a_column_is_named_before_the_reason(
+    run: Run, server: PinterestServer, people: Path
+) -> None:
+    server.emulator.fault("status", operation="customer_lists_create", status=403)
+    assert run("upload", people, "--name", "Buyers").code != 0
+    shown = here_on_terminal(
+        "runs", stdout=True, environment={"COLUMNS": "63", "NO_COLOR": "1"}
+    ).screen
+    assert "\n    job 1, error: upload 1 to list " in shown.replace("\r", ""), shown
