@@ -151,6 +151,19 @@ def test_pages_install_a_checkout_with_the_same_two_lines(name: str) -> None:
     ]
 
 
+SENDS = re.compile(r"pinterest-audiences (?:upload|remove|plan|mirror|forget) .*")
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs" / "how-to").glob("*.md")), ids=lambda page: page.stem
+)
+def test_commands_of_a_guide_run_on_the_emulator(page: Path) -> None:
+    """As the index of the guides says."""
+    blocks = FENCED.findall(page.read_text(encoding="utf-8"))
+    commands = [each for _, code in blocks for each in SENDS.findall(code)]
+    assert [command for command in commands if "--emulator" not in command] == []
+
+
 def test_blocks_in_other_languages_are_valid() -> None:
     """Also those of Python that cannot run here, such as a DAG of Airflow."""
     yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
