@@ -19,6 +19,7 @@ from typing import get_args
 
 import pytest
 from _pytest.mark import ParameterSet
+from support.programs import HANGS_AFTER_SECONDS
 
 import pinterest_audiences
 from pinterest_audiences.emulator import FaultKind
@@ -36,6 +37,9 @@ FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
+# A block after the name of its file, and a block of tests.
+NAMED = re.compile(r"`(\w+\.py)`:\n\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+TEST = re.compile(r"^(?:async )?def test_", re.MULTILINE)
 EMULATED = "549755885175"  # the ad account of the emulator
 OPTIONAL = (
     "airflow",
@@ -125,9 +129,27 @@ def server() -> Iterator[dict[str, str]]:
 @pytest.mark.usefixtures("_as_copied")
 @pytest.mark.parametrize("example", list(blocks()))
 def test_code_block_runs_as_copied(example: Example) -> None:
-    """Without an account, a variable, or a file that it does not write."""
-    example.document.namespace.clear()
-    example.evaluate()
+    """Without an account, a variable, or a file that it does not write.
+
+    A block of tests is run by pytest, as a file next to the other files of its page.
+    """
+    code = str(example.parsed)
+    if not TEST.search(code):
+        example.document.namespace.clear()
+        example.evaluate()
+        return
+    files = {text: name for name, text in NAMED.findall(example.document.text)}
+    for text, name in files.items():
+        Path(name).write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", files[code]],
+        capture_output=True,
+        text=True,
+        timeout=HANGS_AFTER_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout
 
 
 def test_each_page_that_uses_the_ad_account_of_the_emulator_says_what_it_is() -> None:
