@@ -63,6 +63,7 @@ class Context:
         self.command: Sequence[str] = ()  # its words, such as "lists", "create"
         self.arguments: Sequence[str] = ()  # the words after it
         self.resume_command = ""  # set once a job has started
+        self.done = ""  # what an interrupted command without a job has done, and what not
         self.begun: float = time.time()
         self._force_emulator = False
         self._overrides_checked = False

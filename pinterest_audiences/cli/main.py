@@ -247,12 +247,13 @@ def _interrupt_code(interrupt: KeyboardInterrupt) -> ExitCode:
 def _print_interrupt(
     words: Sequence[str], code: ExitCode, finish: str, context: Context | None
 ) -> None:
+    done = "" if context is None else context.done
     _print_error(
         words,
         ErrorReport(
             exit=code,
             code="interrupted",
-            message=f"interrupted; {'nothing is lost' if finish else 'no job had started'}",
+            message=f"interrupted; {'nothing is lost' if finish else done or 'no job had started'}",
             hint=finish,
             retryable=bool(finish),
         ),

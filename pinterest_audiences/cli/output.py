@@ -745,7 +745,11 @@ class Console:
         with suppress(OSError, ValueError):  # the stream is closed
             self.stream.write(prompt)
             self.stream.flush()
-        line = sys.stdin.readline()
+        try:
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            self.write("")  # what follows begins on a new line, not after ^C
+            raise
         if not line:
             self.write("")
             return None

@@ -97,11 +97,13 @@ def login(
                 timeout=timeout,
                 browser=browser,
             )
+            context.done = "logged in; the profile was not written"
             if emulator is None:
                 account = _choose_account(context, credentials)
         _try_to_write_profile(
             context, app if emulator is None else None, account, was_typed=was_typed
         )
+    context.done = ""
     if credentials.environment_first:
         context.console.warn("the environment also has a token, which is used instead of the login")
     context.out.row(_summary(context, credentials) | {"ad_account_id": account})
@@ -215,6 +217,7 @@ def _app(
     app = credentials.app(app_id)
     if app is not None:
         return app, False
+    was_given = app_id is not None
     app_id = app_id or credentials.app_id()
     if sys.stdin.isatty():
         context.console.write(
@@ -222,6 +225,10 @@ def _app(
             "Its page shows the app id and the app secret key. Its redirect URIs must include"
             f" {redirect_uri}"
         )
+        if app_id and not was_given:
+            from_profile = not os.environ.get("PINTEREST_APP_ID")
+            source = "the profile" if from_profile else "PINTEREST_APP_ID"
+            context.console.write(f"App id: {app_id} (from {source})")
         app_id = app_id or context.console.ask("App id: ")
         app = credentials.app(app_id) if app_id else None
         if app is not None:  # only the id was missing
@@ -346,6 +353,7 @@ def _write_profile(
     # The id is written first: no failure in between may pair it with the secret of another app.
     written = profiles.write_profile(name, values)
     if was_typed:
+        context.done = "logged in; the app secret was not saved"
         path = profiles.secret_file(name)
         question = f"Save the app secret in {path}, to refresh the login?"
         if context.console.confirm(question, default=True):
@@ -353,7 +361,8 @@ def _write_profile(
             written = profiles.write_profile(name, {"app_secret_file": str(path)}) or written
         else:
             context.console.note(
-                "set PINTEREST_APP_SECRET when the login has to be refreshed, in about 30 days"
+                "logged in; the app secret was not saved: set PINTEREST_APP_SECRET when the login "
+                "has to be refreshed, in about 30 days"
             )
     _note_written(context, name, written)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import tomllib
 import webbrowser
@@ -456,6 +457,74 @@ def test_error_after_the_questions_names_only_what_is_still_missing(back: str) -
     message = terminal.screen.partition("no app: ")[2]
     assert "PINTEREST_APP_SECRET" in message
     assert "PINTEREST_APP_ID" not in message
+
+
+@on_terminal
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("key", "code", "words"),
+    [
+        ("", 130, "error: interrupted; logged in; the app secret was not saved"),
+        ("\x04", 0, "logged in; the app secret was not saved: set PINTEREST_APP_SECRET"),
+        ("n\n", 0, "logged in; the app secret was not saved: set PINTEREST_APP_SECRET"),
+    ],
+    ids=["ctrl-c", "ctrl-d", "no"],
+)
+def test_login_that_ends_at_the_last_question_says_what_is_stored(
+    back: str, key: str, code: int, words: str
+) -> None:
+    """The next one shows the app of the profile, and asks only for its secret."""
+    login = ("auth", "login", "--no-browser", "--redirect-uri", back)
+    with Terminal(*login) as terminal:
+        terminal.expect("App id: ")
+        terminal.type(f"{APP_ID}\n")
+        terminal.expect("(hidden): ")
+        terminal.type(f"{SECRET}\n")
+        visit(url_on(terminal))
+        terminal.expect("[Y/n] ")
+        if key:
+            terminal.type(key)
+        else:  # Ctrl-C: the program is not in the foreground of this terminal
+            os.kill(terminal.pid, signal.SIGINT)
+        assert terminal.end() == code
+    assert words in terminal.screen
+    assert "no job" not in terminal.screen
+    assert (profile()["ad_account"], profile()["app_id"]) == (ACCOUNT, APP_ID)
+    assert (folder() / "tokens.json").exists()
+    assert not (folder() / "app-secret").exists()
+    with Terminal(*login) as terminal:
+        screen = terminal.expect("(hidden): ")
+        assert f"App id: {APP_ID} (from the profile)" in screen
+
+
+@on_terminal
+@two_accounts
+@pytest.mark.usefixtures("app")
+def test_login_interrupted_before_the_profile_is_written_says_so(back: str) -> None:
+    with Terminal("auth", "login", "--no-browser", "--redirect-uri", back) as terminal:
+        visit(url_on(terminal))
+        terminal.expect("Ad account (1 to 2): ")
+        os.kill(terminal.pid, signal.SIGINT)
+        assert terminal.end() == 130
+    assert "error: interrupted; logged in; the profile was not written" in terminal.screen
+    assert not (folder() / "config.toml").exists()
+
+
+@on_terminal
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [((), f"App id: {APP_ID} (from PINTEREST_APP_ID)"), (("--app-id", APP_ID), "")],
+    ids=["variable", "option"],
+)
+def test_app_id_that_is_not_typed_is_shown_with_its_source(
+    back: str, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], shown: str
+) -> None:
+    monkeypatch.setenv("PINTEREST_APP_ID", APP_ID)
+    with Terminal("auth", "login", "--no-browser", "--redirect-uri", back, *words) as terminal:
+        screen = terminal.expect("(hidden): ")
+    assert ("App id: " in screen) is bool(shown)
+    assert shown in screen
 
 
 @on_terminal
