@@ -28,6 +28,7 @@ from pinterest_audiences._models import (
     Order,
     OwnershipType,
 )
+from pinterest_audiences._redaction import redact
 
 if TYPE_CHECKING:
     from pinterest_audiences._pagination import AsyncPager
@@ -92,9 +93,10 @@ async def find_list(
     check_reference("customer_list_id", reference)
     if is_id(reference):
         return await context.calls.customer_lists_get(ad_account_id, reference)
-    match = await _list_of_name(context, str(ad_account_id), str(reference))
+    names: list[str | None] = []
+    match = await _list_of_name(context, str(ad_account_id), str(reference), names=names)
     if match is None:
-        raise _no_list(ad_account_id)
+        raise _no_list(ad_account_id, str(reference), names)
     return match
 
 
@@ -112,17 +114,23 @@ async def find_audience(
     check_reference("audience_id", reference)
     if is_id(reference):
         return await context.calls.audiences_get(ad_account_id, reference)
+    names: list[str | None] = []
     for ownership in (OwnershipType.OWNED, OwnershipType.RECEIVED):
         pager = context.calls.audiences_list(
             ad_account_id, ownership_type=ownership, page_size=_PAGE_SIZE
         )
-        matches = [item async for item in pager if item.name == reference]
+        matches: list[Audience] = []
+        async for item in pager:
+            names.append(item.name)
+            if item.name == reference:
+                matches.append(item)
         if len(matches) > 1:
             ids = [item.id for item in matches]
             raise _ambiguous(str(reference), ids, "audiences", "audience_id")
         if matches:
             return matches[0]
-    raise _missing(ad_account_id, "audience with that name", "audiences_list", "no_audience")
+    what = f"audience with that name{_did_you_mean(str(reference), names)}"
+    raise _missing(ad_account_id, what, "audiences_list", "no_audience")
 
 
 async def find_segment(
@@ -138,12 +146,19 @@ async def find_segment(
     check_reference("customer_segment_id", reference)
     text = str(reference)
     pager = context.calls.customer_segments_list(ad_account_id, page_size=_PAGE_SIZE)
-    matches = [item async for item in pager if (item.id if is_id(reference) else item.name) == text]
+    names: list[str | None] = []
+    matches: list[CustomerSegment] = []
+    async for item in pager:
+        names.append(item.name)
+        if (item.id if is_id(reference) else item.name) == text:
+            matches.append(item)
     if len(matches) > 1:
         ids = [item.id for item in matches]
         raise _ambiguous(text, ids, "customer segments", "customer_segment_id")
     if not matches:
-        what = f"customer segment with that {'id' if is_id(reference) else 'name'}"
+        what = "customer segment with that " + (
+            "id" if is_id(reference) else f"name{_did_you_mean(text, names)}"
+        )
         raise _missing(ad_account_id, what, "customer_segments_list", "no_segment")
     return matches[0]
 
@@ -231,14 +246,14 @@ async def resolve_list(
         NotFoundError: Pinterest has no list with that id.
         CallError: A call to Pinterest failed.
     """
-    must_exist = customer_list_id is not None
+    must_exist, names = customer_list_id is not None, list[str | None]()
     if customer_list_id is not None:
         if is_id(customer_list_id):
             return await _resolve_by_id(context, state, account, customer_list_id)
         name = str(customer_list_id)
     resolved = await _resolve_stored(context, state, account, name)
     if resolved is None:
-        match = await _list_of_name(context, account, name, must_be_new=must_be_new)
+        match = await _list_of_name(context, account, name, must_be_new=must_be_new, names=names)
         # Another process may have begun to create the list since the state was first read.
         resolved = await _resolve_stored(context, state, account, name)
         if resolved is None and match is not None:
@@ -248,7 +263,7 @@ async def resolve_list(
             raise _name_taken(resolved.current.id)
         return resolved
     if must_exist:
-        raise _no_list(account)
+        raise _no_list(account, name, names)
     return ResolvedList(
         await in_thread(state.get_or_create_list, account, None, name, "created"), None
     )
@@ -280,9 +295,10 @@ async def find_row(
     name = selector.name if reference is None else str(reference)
     row = None if number is not None else await in_thread(_stored_list, state, account, name)
     if row is None and number is None and lookup:
-        match = await _list_of_name(context, account, name, must_be_new=must_be_new)
+        names: list[str | None] = []
+        match = await _list_of_name(context, account, name, must_be_new=must_be_new, names=names)
         if match is None and reference is not None:
-            raise _no_list(account)
+            raise _no_list(account, name, names)
         number = None if match is None else match.id
     if row is None:
         unknown = ListRow(0, state.service, account, number, None if number else name, "foreign")
@@ -299,10 +315,28 @@ async def find_row(
 
 
 async def _list_of_name(
-    context: JobContext, account: str, name: str | None, *, must_be_new: bool = False
+    context: JobContext,
+    account: str,
+    name: str | None,
+    *,
+    must_be_new: bool = False,
+    names: list[str | None] | None = None,
 ) -> CustomerList | None:
-    """Return the only list of a name at Pinterest, if there is one."""
-    matches = [item async for item in _newest_first(context, account) if item.name == name]
+    """Return the only list of a name at Pinterest, if there is one.
+
+    Args:
+        context: Context of the jobs.
+        account: The ad account.
+        name: The name.
+        must_be_new: Whether there must be none.
+        names: Receives the names of all lists.
+    """
+    matches: list[CustomerList] = []
+    async for item in _newest_first(context, account):
+        if names is not None:
+            names.append(item.name)
+        if item.name == name:
+            matches.append(item)
     if matches and must_be_new:
         raise _name_taken(matches[0].id)
     if len(matches) > 1:
@@ -438,9 +472,18 @@ def _name_taken(customer_list_id: str) -> GuardError:
     )
 
 
-def _no_list(ad_account_id: str | int) -> GuardError:
-    what = "customer list with that name"
+def _no_list(ad_account_id: str | int, name: str | None, names: list[str | None]) -> GuardError:
+    what = f"customer list with that name{_did_you_mean(name, names)}"
     return _missing(ad_account_id, what, "customer_lists_list", "no_list")
+
+
+def _did_you_mean(name: str | None, names: list[str | None]) -> str:
+    """Return the existing name that is closest to a mistyped one, as a question in brackets."""
+    import difflib  # noqa: PLC0415 - when used
+
+    known = {each.casefold(): each for each in names if each and redact(each) == each}
+    close = difflib.get_close_matches((name or "").casefold(), list(known), n=1)
+    return f' (did you mean "{known[close[0]]}"?)' if close else ""
 
 
 def _missing(ad_account_id: str | int, what: str, listing: str, guard: str) -> GuardError:

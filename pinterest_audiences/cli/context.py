@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "ContextArg", "make_context"]
 _MAY_HAVE_SECRET = re.compile(r"://(?:[^/]*@|\S*\?)")  # a user, or a query, in a URL
+# Commands in hints, which need the options that select the account, the profile and the state.
+_COMMAND_OF_ACCOUNT = re.compile(
+    r"`((?:(?:lists|audience|segments|accounts|jobs) list|resume|status|doctor|auth login)"
+    r"(?: --all-accounts)?)`"
+)
 _MAX_REJECT_SHARE = 0.1  # more rejects are usually a wrong column, not bad data
 
 
@@ -270,6 +275,16 @@ class Context:
     def next_command(self, *words: str) -> list[str]:
         """Return a command that uses the same account and state, its words quoted for a shell."""
         return ["pinterest-audiences", *map(_quoted, words), *self._flags()]
+
+    def with_options(self, hint: str) -> str:
+        """Return a hint whose commands use the same account and state, so that they work as is.
+
+        Without a change if an option looks like a token or a person.
+        """
+        flags = self._flags()
+        if not flags or any(map(_looks_secret, flags)):
+            return hint
+        return _COMMAND_OF_ACCOUNT.sub(lambda found: f"`{' '.join([found[1], *flags])}`", hint)
 
     def same_command(
         self,

@@ -204,6 +204,7 @@ def _print_error(
     """Print an error in the output format of the results, as far as it is known."""
     problem = evolve(problem, message=redact_words(problem.message, words))
     if context is not None:
+        problem = evolve(problem, hint=context.with_options(problem.hint))
         context.console.problem(problem)
         return
     output = _option(words, "--output", "-o") or os.environ.get("PINTEREST_AUDIENCES_OUTPUT")

@@ -130,7 +130,10 @@ def doctor(
     results = run_checks(context, offline=offline)
     if live:
         results += live_results(context, report, results)
-    context.out.rows((result.to_dict() for result in results), _COLUMNS)
+    rows = (
+        {**result.to_dict(), "remedy": context.with_options(result.remedy)} for result in results
+    )
+    context.out.rows(rows, _COLUMNS)
     return next((result.exit for result in results if result.exit != ExitCode.OK), ExitCode.OK)
 
 

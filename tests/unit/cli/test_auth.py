@@ -194,4 +194,7 @@ def test_doctor_lists_unfinished_jobs_with_resume_command(
     run("upload", people, "--name", "All", "--ad-account", ACCOUNT)
     done = run("doctor", "--ad-account", ACCOUNT)
     (state,) = (each for each in done.data if each["check"] == "state")
-    assert (done.code, state["verdict"], state["remedy"]) == (0, "warning", "`resume`")
+    assert (done.code, state["verdict"], state["remedy"]) == (
+        *(0, "warning"),
+        f"`resume --ad-account {ACCOUNT}`",
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,64 @@ def test_wait_looks_a_name_up_before_it_says_what_it_waits_for(
     waiting = 'waiting until list "Spring sale" ({}) is ready'
     assert waiting.format(number) in run("wait", "Spring sale").err
     assert f"waiting until list {number} is ready" in run("wait", number).err
+
+
+@pytest.mark.parametrize("typed", ["buyrs", "Buyer", "BUYERS", "buyers "])
+def test_close_name_is_suggested_and_the_typed_one_is_not_repeated(
+    run: Run, server: PinterestServer, people: Path, typed: str
+) -> None:
+    """Of a list, an audience or a segment that exists."""
+    assert people
+    server.emulator.seed_lists(ACCOUNT, 1, name="Buyers")
+    (audience,) = server.emulator.seed_audiences(ACCOUNT, 1, name="Buyers")
+    assert run("segments", "create", "--name", "Buyers", "--audience", audience).code == 0
+    server.emulator.seed_lists(ACCOUNT, 1, name="Other")
+    for words, what in [
+        *((with_list(words, typed), "customer list") for words in ONLINE),
+        (["audience", "get", typed], "audience"),
+        (["audience", "remove", typed, "--yes"], "audience"),
+        (["segments", "get", typed], "customer segment"),
+        (["segments", "remove", typed, "--yes"], "customer segment"),
+    ]:
+        done = run(*words, "-q")
+        assert (done.code, done.error["code"]) == (4, "not_found"), words
+        assert done.error["message"] == (
+            f'ad account {ACCOUNT} has no {what} with that name (did you mean "Buyers"?)'
+        )
+
+
+def test_name_that_may_be_personal_data_is_not_suggested(run: Run, server: PinterestServer) -> None:
+    server.emulator.seed_lists(ACCOUNT, 1, name="ann@shop.example")
+    done = run("lists", "get", "ann@shop.exampl", "-q")
+    assert done.code == 4
+    assert "did you mean" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("lists", "get", "Unknown"), "lists list"),
+        (("audience", "get", "Unknown"), "audience list"),
+        (("segments", "get", "Unknown"), "segments list"),
+        (("jobs", "abandon", "9", "--yes"), "jobs list --all-accounts"),
+    ],
+    ids=["list", "audience", "segment", "job"],
+)
+@pytest.mark.parametrize("options", [(), ("--ad-account", "123", "--state", "my state")])
+def test_command_in_a_hint_works_as_it_is(
+    run: Run, words: tuple[str, ...], hint: str, options: tuple[str, ...]
+) -> None:
+    """With the options that select the emulator, the account and the state."""
+    done = run(*words, "--emulator", *options)
+    assert done.code == 4
+    command = re.findall("`(.*?)`", done.error["hint"])[0]
+    assert shlex.split(command) == [*hint.split(), "--emulator", *options]
+    assert run(*shlex.split(command)).data == []
+
+
+def test_command_in_a_hint_has_no_option_that_looks_like_a_token(
+    run: Run, server: PinterestServer
+) -> None:
+    assert server.emulator
+    done = run("lists", "get", "Unknown", "--state", "pina_" + "SENTINEL" * 8)
+    assert done.error["hint"] == "`lists list` shows the lists"
