@@ -112,7 +112,9 @@ def _strings(value: JSON) -> Iterator[str]:
 
 
 def has_secret(text: str) -> bool:
-    """Return whether `redact` would hide a part of a text, of any length and on several lines."""
+    """Return whether `redact` would hide a part of a text, on several lines; a long text may."""
+    if len(text) > _MAX_READ_CHARACTERS:
+        return True
     shown = "".join(c if c.isprintable() else " " for c in text)
     return any(shape.search(shown) for shape, _ in _PATTERNS)
 

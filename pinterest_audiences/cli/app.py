@@ -44,7 +44,7 @@ OVERVIEW = {
         "check": "Clean a file, send nothing",
         "upload": "Add customers to a list",
         "plan": "Show what mirror changes",
-        "mirror": "Make a list equal to a file",
+        "mirror": "Make a list match a file",
         "remove": "Remove customers",
         "forget": "Erase people everywhere",
     },

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from cyclopts import Parameter
 
 from pinterest_audiences._config import DEFAULT_BASE_URL, ConfigFileError, Settings, config_file
-from pinterest_audiences._errors import ConfigurationError
+from pinterest_audiences._errors import ConfigurationError, PinterestAudiencesError
 from pinterest_audiences._redaction import has_secret
 from pinterest_audiences.cli.error_reports import (
     CommandError,
@@ -98,18 +98,26 @@ class Context:
         """The ad account.
 
         Raises:
-            CommandError: No ad account is set; without credentials, which are needed to find one,
-                the error is about these.
+            CommandError: No ad account is set.
         """
         ad_account = self.ad_account_or_none
         if ad_account is None:
-            self.token_source()
             raise usage_error(
                 "no ad account: use --ad-account, or set PINTEREST_AD_ACCOUNT_ID, or ad_account in "
                 "the profile",
-                "`accounts list` shows your ad accounts",
+                "`accounts list` shows your ad accounts"
+                if self._has_credentials()
+                else "`auth login` lets you choose one; without an account, use the local emulator "
+                "with --emulator",
             )
         return ad_account
+
+    def _has_credentials(self) -> bool:
+        """Return whether there are credentials, also such that cannot be used."""
+        try:
+            return self.credentials(warn_of_token=False).find() is not None
+        except PinterestAudiencesError:
+            return True
 
     @property
     def ad_account_or_none(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
@@ -85,7 +86,9 @@ def _report_lines(report: JobReport, plan: Plan | None, begun: float) -> Iterato
     """Yield what was sent and rejected, how long it took, and the findings."""
     yield _outcome(report, plan)
     yield from _reject_line(report.source)
-    if duplicates := duplicates_of(report):
+    # Of a job that another command began, records may have been forgotten since.
+    duplicates = duplicates_of(report) if report.started >= begun else 0
+    if duplicates:
         yield (f"{counted(duplicates, 'duplicate')} in the source: each record is sent once",)
     if report.calls:
         yield (_effort(report, begun),)
@@ -176,8 +179,9 @@ def _show_next(
     """Write what comes next, as a command to copy."""
     list_id = report.customer_list_id
     if report.status == "dry_run":
-        label, options = ("Next", []) if plan is None else _confirmation(context, plan, allowed)
-        words = context.same_command(add=options, leave_out={"--dry-run": False})
+        label, words = "Next", context.same_command(leave_out={"--dry-run": False})
+        if plan is not None:
+            label, words = _applying_command(context, plan, allowed)
     elif report.status == "running" or report.audience_pending:
         label, words = "Next", context.next_command("resume")
     elif report.audience_id is not None and report.audience_status != "READY":
@@ -213,18 +217,38 @@ def show_plan(context: Context, plan: Plan) -> None:
         return
     context.out.lines(_plan_lines(plan))
     show_rejects(context, plan.source)
-    label, options = _confirmation(context, plan, frozenset())
-    words = context.same_command("mirror", add=options) if plan.changes else []
-    if words:
+    label, words = _applying_command(context, plan, frozenset(), "mirror")
+    if words and plan.changes:
         context.out.lines([()])
         context.out.command(label, words)
 
 
-def _confirmation(context: Context, plan: Plan, allowed: frozenset[str]) -> tuple[str, list[str]]:
-    """Return the label of the next command, and the options with which it is not refused."""
-    options = [GUARD_OPTIONS[guard] for guard in plan.guards if guard not in allowed]
-    missing = [option for option in options if option not in context.arguments]
-    return ("Next, if these changes are right" if missing else "Next"), missing
+def _applying_command(
+    context: Context, plan: Plan, allowed: frozenset[str], *command: str
+) -> tuple[str, list[str]]:
+    """Return the command that applies a plan, and its label; it confirms what was shown, not more.
+
+    Args:
+        context: Context of the command.
+        plan: The plan.
+        allowed: Guards that were confirmed.
+        command: The words of the command; none for the one that was typed.
+
+    Returns:
+        The label, and the words; no words for a blocked plan from a file, which has no guards.
+    """
+    guards = [guard for guard in plan.guards if guard not in allowed]
+    options = [GUARD_OPTIONS[guard] for guard in guards]
+    leave_out = {"--dry-run": False}
+    if plan.kind == "mirror" and "removals" in guards:
+        # The source is read again: if it is truncated by then, the guard must refuse it.
+        options.remove(GUARD_OPTIONS["removals"])
+        options += ["--max-removal-share", f"{math.ceil(plan.removal_share * 1000) / 1000:g}"]
+        leave_out["--max-removal-share"] = True
+    label = "Next, if these changes are right" if guards else "Next"
+    if plan.blocked and not plan.guards:
+        return label, []
+    return label, context.same_command(*command, add=options, leave_out=leave_out)
 
 
 def _plan_lines(plan: Plan) -> Iterator[Line]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from pinterest_audiences._jobs.reports import finding_text
 from pinterest_audiences._records.report import DataWarning, DataWarningType
 from pinterest_audiences._text import counted
 
@@ -38,3 +39,17 @@ def test_finding_about_data_has_a_singular_and_a_plural(kind: DataWarningType) -
     assert not set("{}") & set(one + several)
     if kind != DataWarningType.MIXED_ALGORITHMS:  # has no noun
         assert one.removeprefix("1 ") != several.removeprefix("1,200 ")
+
+
+@pytest.mark.parametrize(
+    ("finding", "text"),
+    [
+        ("drift: 3 records were added", "3 records were added"),
+        ("no_last_run: the list was not filled", "the list was not filled"),
+        ('audience: "Buyers" would be created', 'audience: "Buyers" would be created'),
+        ("the list may be TOO_SMALL", "the list may be TOO_SMALL"),
+        ("drift: ", "drift: "),
+    ],
+)
+def test_finding_for_people_has_no_code(finding: str, text: str) -> None:
+    assert finding_text(finding) == text

@@ -226,8 +226,8 @@ def _app(
             f" {redirect_uri}"
         )
         if app_id and not was_given:
-            from_profile = not os.environ.get("PINTEREST_APP_ID")
-            source = "the profile" if from_profile else "PINTEREST_APP_ID"
+            variables = ("PINTEREST_APP_ID", "PINTEREST_APP_ID_FILE")
+            source = next(filter(os.environ.get, variables), "the profile")
             context.console.write(f"App id: {app_id} (from {source})")
         app_id = app_id or context.console.ask("App id: ")
         app = credentials.app(app_id) if app_id else None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from pinterest_audiences._errors import SourceError
+from pinterest_audiences._errors import CallError, SourceError
 from pinterest_audiences._http.operations import is_id
+from pinterest_audiences._http.retry import is_transient
 from pinterest_audiences._jobs.job_errors import JobsInterruptedError
 from pinterest_audiences._text import counted
 from pinterest_audiences.cli.context import Context, ContextArg
@@ -205,8 +206,7 @@ def wait(
     shown = f"list {reference}"
     with context.client(exclusive=False) as client, progress_display(context.console) as progress:
         if not is_id(reference):
-            found = client.find_customer_list(context.ad_account, reference)
-            reference, shown = found.id, f'list "{found.name}" ({found.id})'
+            reference, shown = _looked_up(context, client, reference)
         progress.wait(f"waiting until {shown} is ready")
         ready = client.wait_until_ready(
             context.ad_account, reference, timeout=timeout, poll_interval=interval
@@ -216,6 +216,17 @@ def wait(
             "fewer than 100 records match an account; the list cannot be used in ads"
         )
     context.out.row(to_row(ready))
+
+
+def _looked_up(context: Context, client: Client, name: str) -> tuple[str, str]:
+    """Return the id of a list by its name and how to show it; during an outage, the name."""
+    try:
+        found = client.find_customer_list(context.ad_account, name)
+    except CallError as error:
+        if not is_transient(error):
+            raise
+        return name, "the list"  # the wait looks it up again
+    return found.id, f'list "{plain(found.name or "")}" ({found.id})'
 
 
 def forget(
@@ -376,7 +387,8 @@ def _dry_receipt(
 def _show_receipt(context: Context, receipt: ErasureReport, *, dry_run: bool) -> None:
     if context.out.form in ("json", "ndjson"):
         # Receipts are stored as evidence; mark those of dry runs.
-        context.out.row({**to_json(receipt.to_dict()), "dry_run": dry_run})
+        done = receipt.complete and not dry_run
+        context.out.row({**to_json(receipt.to_dict()), "complete": done, "dry_run": dry_run})
         return
     if not context.out.is_human:
         context.console.note(f"identifiers: {receipt.people:,}, invalid: {receipt.unusable:,}")

@@ -110,8 +110,9 @@ def test_doctor_warns_if_the_ad_account_cannot_be_read(run: Run, server: Pintere
 
 
 # Commands that work on an ad account; those of the state file make no request.
-OFFLINE = ["status", "runs", "jobs list", "resume", "forget people.csv --dry-run"]
+OFFLINE = ["status", "runs", "jobs list", "resume --dry-run", "forget people.csv --dry-run"]
 ONLINE = [
+    "resume",
     "accounts get",
     "upload people.csv --name All",
     "plan people.csv --name All",
@@ -135,7 +136,7 @@ ONLINE = [
 ]
 
 
-@each_case("command", [*OFFLINE, *ONLINE, "lists forget --list 1 --yes"])
+@each_case("command", ONLINE)
 def test_command_without_credentials_and_ad_account_asks_for_a_login_first(
     run: Run, people: Path, command: str
 ) -> None:
@@ -144,6 +145,21 @@ def test_command_without_credentials_and_ad_account_asks_for_a_login_first(
     assert (done.code, done.out) == (3, ""), done.err
     assert done.error["code"] == "no_credentials"
     assert "auth login" in done.error["message"]
+    assert "--emulator" in done.error["hint"]
+
+
+@each_case(
+    "command",
+    [*OFFLINE, "lists forget --list 1 --yes", "upload people.csv --name All --dry-run"],
+)
+def test_command_of_the_state_file_asks_for_an_ad_account_and_not_for_credentials(
+    run: Run, people: Path, command: str
+) -> None:
+    """`accounts list` would need a login."""
+    done = run(*command.split())
+    assert (done.code, done.out) == (2, ""), done.err
+    assert done.error["message"].startswith("no ad account: use --ad-account")
+    assert "`auth login`" in done.error["hint"]
     assert "--emulator" in done.error["hint"]
 
 

@@ -124,6 +124,7 @@ def test_dry_forget_names_lists_with_removals(run: Run, people: Path) -> None:
     for more, named in (((), ["Of 12"]), (("--all-accounts",), ["Of 12", "Of 34"])):
         done = run(*forget, *more, "--dry-run")
         assert (done.code, done.data["people"], done.data["dry_run"]) == (0, 1, True)
+        assert done.data["complete"] is False  # nothing was erased
         assert [each["name"] for each in done.data["lists"]] == named
         assert {each["problem"] for each in done.data["lists"]} == {""}
         assert {each["records"] for each in done.data["lists"]} == {1}

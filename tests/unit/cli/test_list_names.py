@@ -189,3 +189,13 @@ def test_command_in_a_hint_has_no_option_that_looks_like_a_token(
     assert server.emulator
     done = run("lists", "get", "Unknown", "--state", "pina_" + "SENTINEL" * 8)
     assert done.error["hint"] == "`lists list` shows the lists"
+
+
+@pytest.mark.slow
+def test_wait_for_a_name_outlasts_an_outage_at_its_start(run: Run, server: PinterestServer) -> None:
+    """As for an id; one call alone would have ended after five attempts."""
+    (number,) = server.emulator.seed_lists(ACCOUNT, 1, name="Spring sale")
+    server.emulator.advance(hours=1)
+    server.emulator.fault("status", operation="customer_lists_list", status=503, times=5)
+    done = run("wait", "Spring sale", "--timeout", "120")
+    assert (done.code, done.data["id"]) == (0, number), done.err
