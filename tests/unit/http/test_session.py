@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import anyio
 import httpx
 import pytest
@@ -21,6 +23,7 @@ from pinterest_audiences import (
     RateLimitError,
     RequestTimeoutError,
     ServerError,
+    TransportError,
 )
 
 pytestmark = pytest.mark.anyio
@@ -238,3 +241,24 @@ async def test_spam_refusal_is_not_retried(data: dict[str, object]) -> None:
         await update(client)
     assert isinstance(error, RateLimitError)
     assert scene.clock.sleeps == []
+
+
+@each_case(
+    ("base_url", "attempts"),
+    [("http://127.0.0.1:8080/v5", 5), ("http://[::1]/v5", 5), ("https://api.pinterest.com/v5", 12)],
+)
+async def test_only_a_refusing_server_on_this_machine_ends_a_wait(
+    base_url: str, attempts: int
+) -> None:
+    """It was not started: an outage of Pinterest is waited through."""
+    refused = httpx.ConnectError("refused")
+    refused.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+    ready = Reply(200, {**LIST, "status": "READY"})
+    one = rig(*[refused] * 11, ready, base_url=base_url)
+    async with one.client as client:
+        if attempts == 12:
+            assert (await client.wait_until_ready("1", "7")).status == "READY"
+        else:
+            with pytest.raises(TransportError, match="no server listens there"):
+                await client.wait_until_ready("1", "7")
+    assert len(one.sent) == attempts
