@@ -257,8 +257,8 @@ def lock_emulator(
         except LockHeldError:
             raise EmulatorBusyError(
                 "another process has been using the local emulator for"
-                f" {timeout:g} s; wait for it, or use `emulator serve`, which serves"
-                " many at once"
+                f" {timeout:g} s; wait for it to end, or run `emulator serve` for many at once and"
+                " set PINTEREST_API_URI to its URL, in place of --emulator"
             ) from None
         yield
 

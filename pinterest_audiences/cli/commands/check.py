@@ -177,7 +177,10 @@ def _show_report(
 def _count_lines(report: PreparationReport, *, counts_duplicates: bool) -> Iterator[Line]:
     """Yield the counts of a source and its findings."""
     columns = ", ".join(map(plain, report.columns))
-    column = f", {'column' if len(report.columns) == 1 else 'columns'} {columns}" if columns else ""
+    noun = "column " if len(report.columns) == 1 else "columns "
+    if all(name.startswith("column ") for name in report.columns):  # of a table without a header
+        noun = ""
+    column = f", {noun}{columns}" if columns else ""
     yield (
         (plain(report.source), "bold"),
         f": {counted(report.rows, 'row')} of {report.kind}{column}",

@@ -78,8 +78,9 @@ def serve(
     if compress:
         words.append("--compress")
     context.console.note(
-        "in another terminal, set PINTEREST_API_URI to the URL below, PINTEREST_ACCESS_TOKEN to "
-        "any value,\nand PINTEREST_AD_ACCOUNT_ID to any number"
+        "in another terminal, set PINTEREST_API_URI to the URL below and run `auth login` with any "
+        "app id and\nsecret, or set PINTEREST_ACCESS_TOKEN to any value and "
+        "PINTEREST_AD_ACCOUNT_ID to any number; Ctrl-C ends it"
     )
     if fresh:
         return ExitCode(main(words))

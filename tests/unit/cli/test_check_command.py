@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.cases import each_case
+from support.terminal import here_on_terminal
 from unit.cli.conftest import Run
 
 CELLS = ("Ann@@shop,de", "bob@shop.de", "Eve", "Joe", "Zoe")
@@ -208,3 +210,20 @@ def test_file_of_rejects_among_the_sources_is_named(run: Run) -> None:
     assert done.code == 5
     assert "rejects.csv" in done.error["message"]
     assert "it looks like a list of rejects: leave the file out" in done.error["message"]
+
+
+@each_case(
+    ("content", "options", "columns"),
+    [
+        ("email\na@shop.de\n", (), "column email"),
+        ("a@shop.de,x\nb@shop.de,y\n", ("--no-header", "--column", "1"), "column 1"),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="requires pseudo-terminals")
+def test_check_names_its_column_once(
+    run: Run, content: str, options: tuple[str, ...], columns: str
+) -> None:
+    del run  # its folder and configuration
+    Path("a.csv").write_text(content)
+    shown = here_on_terminal("check", "a.csv", *options, stdout=True)
+    assert shown.screen.splitlines()[0].split(", ")[1].strip() == columns
