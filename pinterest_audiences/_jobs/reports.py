@@ -54,8 +54,8 @@ def finding_codes_of(findings: Iterable[str]) -> tuple[str, ...]:
 
 def finding_text(finding: str) -> str:
     """Return a finding for people, without its code unless it says what a name is of."""
-    code = _CODE_PREFIX.match(finding)
-    return finding if code is None or finding[code.end() :][:1] in '"' else finding[code.end() :]
+    text = _CODE_PREFIX.sub("", finding, count=1)
+    return finding if not text or text.startswith('"') else text
 
 
 def finding_code(finding: str) -> str:

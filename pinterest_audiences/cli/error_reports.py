@@ -50,6 +50,7 @@ from pinterest_audiences._jobs.job_errors import (
     WaitTimeoutError,
 )
 from pinterest_audiences._redaction import redact
+from pinterest_audiences._text import counted
 from pinterest_audiences.cli.app import COMMANDS, OVERVIEW
 
 if TYPE_CHECKING:
@@ -448,8 +449,7 @@ def describe_usage_error(error: CycloptsError) -> str:
         names = [name for each in error.argument_collection if each.parse for name in each.names]
         problem = _unknown_option(error.token.keyword or error.token.value, names)
     elif isinstance(error, UnusedCliTokensError):
-        count = len(error.unused_tokens or ())
-        problem = f"{count} argument{'s' if count > 1 else ''} too many"
+        problem = f"{counted(len(error.unused_tokens or ()), 'argument')} too many"
     else:
         problem = _wrong_value(error)
     return f"{where}: {problem}"
